@@ -1,0 +1,18 @@
+"""What a topology has where neither it nor its `defaults` say anything: enough for a document of ten lines."""
+
+from typing import Literal
+
+from emulator.topology.document import ClassShares
+from emulator.topology.resolved import MachineKind
+
+HUB_LINK = "datacentre"
+SITE_LINK = "chu-fibre"
+PACS = "orthanc"
+MACHINE: MachineKind = "namespace"
+STUDIES = 30
+CLASSES = ClassShares(control=0.4, mci=0.3, ad=0.3)
+SCANNER = "3T"
+STORAGE: Literal["single-frame", "multi-frame"] = "single-frame"
+PER_SAMPLE_S = 0.03
+TASK = "dementia"
+ALGORITHM = "fedavg"

@@ -1,0 +1,59 @@
+"""Whether a document is right: each value by itself, and all of them together."""
+
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from emulator.topology import builtin, naming, profiles, wording
+from emulator.topology.document import Document
+from emulator.topology.problems import Position, Problem
+from emulator.topology.tree import Entries, Items, Node, child
+from emulator.topology.words import Known, Words, listed
+
+
+def check(tree: Node, known: Known) -> tuple[Document | None, list[Problem]]:
+    """The document, or None with all that is wrong in it."""
+    if not isinstance(tree, Entries):
+        expected = "a mapping with 'name' and 'sites'"
+        return None, [Problem.told(tree.position, tree.shown(), expected, "see topologies/quickstart.yaml")]
+    words = _words(tree, known)
+    problems = naming.clashes(tree)
+    try:
+        document = Document.model_validate(tree.plain(), context=words)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        return None, problems + wording.problems(details, tree, words)
+    problems += _unsettled(document, tree, words)
+    return (None if problems else document), problems
+
+
+def _words(tree: Node, known: Known) -> Words:
+    """Profiles count as defined when they are written at all: one that is wrong is told once, not at every site."""
+    links, pacs = child(tree, "links"), child(tree, "pacs")
+    return Words.of(
+        known,
+        links=[*profiles.shipped(), *(links.keys if isinstance(links, Entries) else ())],
+        pacs=pacs.keys if isinstance(pacs, Entries) else (),
+    )
+
+
+def _unsettled(document: Document, tree: Node, words: Words) -> Iterator[Problem]:
+    """What is left to a built-in word that this version doesn't know."""
+    sites = child(tree, "sites")
+    for entry, node in zip(document.sites, sites.items if isinstance(sites, Items) else (), strict=True):
+        if not (entry.pacs or document.defaults.pacs):
+            yield from _needed("pacs", builtin.PACS, words.pacs, node.position)
+        if not (entry.cohort.scanner or document.defaults.cohort.scanner):
+            yield from _needed("cohort.scanner", builtin.SCANNER, words.scanners, node.position)
+    training = child(tree, "training") or tree
+    if not document.training.task:
+        yield from _needed("training.task", builtin.TASK, words.tasks, training.position)
+    if not document.training.algorithm:
+        yield from _needed("training.algorithm", builtin.ALGORITHM, words.algorithms, training.position)
+
+
+def _needed(key: str, usual: str, known: frozenset[str], position: Position) -> Iterator[Problem]:
+    if usual not in known:
+        yield Problem.told(
+            position, f"no '{key}'", f"one, because the usual '{usual}' is not known here", listed(known)
+        )

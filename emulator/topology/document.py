@@ -1,0 +1,244 @@
+"""A topology as it is written: what each key may hold. Nothing is complete yet: `resolving` fills in and stamps out.
+
+Descriptions become the editors' hints (`testbed schema`).
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from emulator.topology.fields import LONGEST_NAME, REFUSED, Measured, Name, Number, Whole, Word, refusal
+from emulator.topology.naming import MOST_SITES, longest_group
+from emulator.topology.units import DURATION, RATE, SHARE, Quantity
+
+MOST_STUDIES = 5000
+VARIANT = "="  # the names of a union's variants begin with this: no key of a topology does
+
+Rate = Annotated[int, Measured(RATE, "1kbit", "100gbit", held=round)]
+RoundTrip = Annotated[float, Measured(DURATION, "0ms", "10s")]
+Jitter = Annotated[float, Measured(DURATION, "0ms", "5s")]
+Loss = Annotated[float, Measured(SHARE, "0%", "50%")]
+ComputeTime = Annotated[
+    float, Measured(Quantity(DURATION.what, "30ms", DURATION.units, DURATION.lookalikes), "0ms", "60min")
+]
+Studies = Annotated[int, Whole("a number of studies", 1, MOST_STUDIES)]
+ClassShare = Annotated[float, Number("a share of the studies", 0, 1)]
+LinkName = Annotated[str, Word("a link profile", "links")]
+PacsName = Annotated[str, Word("a PACS profile", "pacs")]
+ScannerName = Annotated[str, Word("a scanner profile", "scanners")]
+SiteName = Annotated[str, Name("a site's name", taken=("hub", "wan"))]
+
+
+class _Mapping(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class LinkDocument(_Mapping):
+    """A named link: its rate (`rate`, or `down` and `up` apart), round-trip time, and what it does to packets."""
+
+    rate: Rate | None = Field(default=None, description="rate of both directions")
+    down: Rate | None = Field(default=None, description="rate towards the owner of the link")
+    up: Rate | None = Field(default=None, description="rate away from the owner of the link")
+    rtt: RoundTrip = Field(description="round-trip time of the idle link; each direction takes half of it")
+    jitter: Jitter = Field(default=0.0, description="how much the delay of each direction varies; at most half the rtt")
+    loss: Loss = Field(default=0.0, description="packets lost, in each direction")
+    note: str = Field(default="", description="where these figures come from")
+
+    @model_validator(mode="after")
+    def _has_both_rates(self) -> Self:
+        if (self.rate is None) == (self.down is None and self.up is None) or (self.down is None) != (self.up is None):
+            raise refusal("either 'rate', or both 'down' and 'up'")
+        return self
+
+    @model_validator(mode="after")
+    def _never_arrives_before_it_is_sent(self) -> Self:
+        if self.jitter > self.rtt / 2:
+            raise refusal("a jitter of at most half the rtt", "a packet can't arrive before it was sent")
+        return self
+
+
+class PacsDocument(BaseModel):
+    """A named PACS: its flavour. Every further key is an option of that flavour."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    flavour: Annotated[str, Word("a PACS flavour", "flavours")]
+
+
+class StudyRange(_Mapping):
+    """Each site draws its number of studies from `min` to `max`, all equally likely: quantity skew."""
+
+    min: Studies
+    max: Studies
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.min > self.max:
+            raise refusal("a min that is not above the max", "swap them")
+        return self
+
+
+class ClassShares(_Mapping):
+    """The shares of the classes, adding up to 1; a class left out has none."""
+
+    control: ClassShare = 0.0
+    mci: ClassShare = 0.0
+    ad: ClassShare = 0.0
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        total = self.control + self.mci + self.ad
+        if abs(total - 1) > 1e-6:
+            raise refusal("shares of control, mci and ad that add up to 1", f"these add up to {total:g}")
+        return self
+
+
+class Dirichlet(_Mapping):
+    """Each site draws its class shares from a symmetric Dirichlet distribution (Hsu et al. 2019, sec. 3): class skew.
+
+    Small concentrations make sites of one class, large ones make sites alike.
+    """
+
+    dirichlet: Annotated[float, Number("a concentration", 0.01, 1000)]
+
+
+def _studies_variant(value: Any) -> str | None:
+    if isinstance(value, dict | StudyRange):
+        return "=range"
+    return "=number" if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _classes_variant(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return "=dirichlet" if "dirichlet" in value else "=shares"
+    if isinstance(value, Dirichlet):
+        return "=dirichlet"
+    return "=shares" if isinstance(value, ClassShares) else None
+
+
+def _scanner_variant(value: Any) -> str:
+    return "=drawn" if isinstance(value, list) else "=one"
+
+
+def _choice(variant: Callable[[Any], str | None], expected: str) -> Discriminator:
+    """Which of several forms a value has; of a value that has none, `expected` is told."""
+    return Discriminator(variant, custom_error_type=REFUSED, custom_error_message=expected)
+
+
+class CohortDocument(_Mapping):
+    """The studies of a site, or of each site of a group."""
+
+    studies: (
+        Annotated[
+            Annotated[Studies, Tag("=number")] | Annotated[StudyRange, Tag("=range")],
+            _choice(_studies_variant, f"a number of studies from 1 to {MOST_STUDIES}, or {{min: 20, max: 60}}"),
+        ]
+        | None
+    ) = Field(default=None, description="how many studies: a number, or a range that each site draws from")
+    classes: (
+        Annotated[
+            Annotated[ClassShares, Tag("=shares")] | Annotated[Dirichlet, Tag("=dirichlet")],
+            _choice(_classes_variant, "{control: 0.4, mci: 0.3, ad: 0.3}, or {dirichlet: 0.5}"),
+        ]
+        | None
+    ) = Field(default=None, description="shares of control, mci and ad, or how unequal they are drawn")
+    scanner: (
+        Annotated[
+            Annotated[ScannerName, Tag("=one")]
+            | Annotated[Annotated[list[ScannerName], Field(min_length=1)], Tag("=drawn")],
+            _choice(_scanner_variant, "a scanner profile or a list of them"),
+        ]
+        | None
+    ) = Field(default=None, description="a scanner profile, or a list that each site draws one from")
+    modalities: Annotated[list[Literal["mr", "pet"]], Field(min_length=1, max_length=2)] | None = Field(
+        default=None, description="the series of each study"
+    )
+    storage: Literal["single-frame", "multi-frame"] | None = Field(
+        default=None, description="one file a slice, or one Enhanced multi-frame file a series"
+    )
+
+
+class ComputeDocument(_Mapping):
+    """How fast a site computes, on the emulated clock."""
+
+    per_sample: ComputeTime | None = Field(default=None, description="time to train on one sample once")
+
+
+class SiteSettings(_Mapping):
+    """What a site has. Left out, it is taken from `defaults`, and failing that from what is built in."""
+
+    link: LinkName | None = Field(default=None, description="the profile of its access link")
+    pacs: PacsName | None = Field(default=None, description="the profile of its PACS")
+    machine: Literal["namespace", "vm"] | None = Field(default=None, description="what its PACS runs on")
+    cohort: CohortDocument = Field(default_factory=CohortDocument)
+    compute: ComputeDocument = Field(default_factory=ComputeDocument)
+
+
+class SiteDocument(SiteSettings):
+    """One site (`name`), or many alike (`group` and `count`): `{group: chu, count: 12}` makes chu-01 to chu-12."""
+
+    name: SiteName | None = Field(default=None, description="the name of one site")
+    group: Annotated[str, Name("a group's name")] | None = Field(
+        default=None, description="the first part of each name of a group"
+    )
+    count: Annotated[int, Whole("a number of sites", 1, MOST_SITES)] | None = Field(
+        default=None, description="how many sites a group has"
+    )
+
+    @model_validator(mode="after")
+    def _is_one_or_many(self) -> Self:
+        if (self.name is None) == (self.group is None) or (self.group is None) != (self.count is None):
+            raise refusal("either 'name' (one site), or 'group' and 'count' (many alike)")
+        return self
+
+    @model_validator(mode="after")
+    def _has_short_names(self) -> Self:
+        if self.group and self.count and len(self.group) > (most := longest_group(self.count)):
+            raise refusal(
+                f"a group's name of at most {most} characters, so that its sites' names fit in {LONGEST_NAME}"
+            )
+        return self
+
+
+class HubDocument(_Mapping):
+    """The coordinating centre."""
+
+    link: LinkName | None = Field(default=None, description="the profile of its access link")
+
+
+class TrainingDocument(_Mapping):
+    """What `testbed train` runs unless its own options say otherwise."""
+
+    task: Annotated[str, Word("a task", "tasks")] | None = Field(default=None, description="what is learned")
+    algorithm: Annotated[str, Word("an algorithm", "algorithms")] | None = Field(
+        default=None, description="how models are put together"
+    )
+    rounds: Annotated[int, Whole("a number of rounds", 1, 10_000)] = Field(default=5)
+    local_epochs: Annotated[int, Whole("a number of epochs of each site in each round", 1, 1000)] = Field(default=1)
+    batch_size: Annotated[int, Whole("a number of studies in a batch", 1, 4096)] = Field(default=8)
+    learning_rate: Annotated[float, Number("a step size", 1e-9, 100)] = Field(default=0.05)
+    test_fraction: Annotated[float, Number("a share of each site's studies, held out for testing,", 0.01, 0.9)] = Field(
+        default=0.25
+    )
+    volume_cache: bool = Field(
+        default=True, description="keep pulled studies at the worker; false pulls them again in each round"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the task and the algorithm")
+
+
+class Document(_Mapping):
+    """A whole topology."""
+
+    name: Annotated[str, Name("the topology's name")]
+    seed: Annotated[int, Whole("a seed", 0, 2**63 - 1)] = 0
+    hub: HubDocument = Field(default_factory=HubDocument)
+    links: dict[Annotated[str, Name("a link profile's name")], LinkDocument] = Field(
+        default_factory=dict, description="link profiles; those of the same names that are built in give way"
+    )
+    pacs: dict[Annotated[str, Name("a PACS profile's name")], PacsDocument] = Field(
+        default_factory=dict, description="PACS profiles"
+    )
+    defaults: SiteSettings = Field(default_factory=SiteSettings, description="what sites have that don't say otherwise")
+    sites: Annotated[list[SiteDocument], Field(min_length=1)] = Field(description="the hospitals, in order")
+    training: TrainingDocument = Field(default_factory=TrainingDocument)

@@ -1,0 +1,73 @@
+"""The JSON Schema of topologies, for editors; and which keys a part of a topology may have."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from emulator.topology import profiles
+from emulator.topology.document import Document
+from emulator.topology.fields import KNOWN_MARK
+from emulator.topology.tree import Path
+from emulator.topology.words import Known
+
+Schema = dict[str, Any]
+
+_OWN = ("links", "pacs")  # kinds of words that a document may add its own to
+
+
+def schema(known: Known) -> Schema:
+    """The JSON Schema (2020-12) of topologies, with the words that are known here."""
+    words = {
+        "links": sorted(profiles.shipped()),
+        "pacs": sorted(known.flavours),
+        "flavours": sorted(known.flavours),
+        "scanners": sorted(known.scanners),
+        "tasks": sorted(known.tasks),
+        "algorithms": sorted(known.algorithms),
+    }
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "PACS testbed topology"}
+    named = _with_words(Document.model_json_schema(), words)
+    return {**named, **head}
+
+
+def _with_words(part: Any, words: dict[str, list[str]]) -> Any:
+    if isinstance(part, list):
+        return [_with_words(item, words) for item in part]
+    if not isinstance(part, dict):
+        return part
+    filled = {key: _with_words(value, words) for key, value in part.items() if key != KNOWN_MARK}
+    of = part.get(KNOWN_MARK)
+    if of in _OWN:
+        return filled | {"anyOf": [{"enum": words[of]}, {"type": "string"}]}
+    return filled | ({"enum": words[of]} if of else {})
+
+
+def keys(path: Path) -> frozenset[str]:
+    """The keys that the mapping at this path of a document may have."""
+    parts = [_whole()]
+    for step in path:
+        parts = [below for part in parts for form in _forms(part) if (below := _below(form, step)) is not None]
+    return frozenset(key for part in parts for form in _forms(part) for key in form.get("properties", {}))
+
+
+@cache
+def _whole() -> Schema:
+    return Document.model_json_schema()
+
+
+def _forms(part: Schema) -> Iterator[Schema]:
+    """The part itself and all its variants, references followed."""
+    yield part
+    if reference := part.get("$ref"):
+        yield from _forms(_whole()["$defs"][reference.rpartition("/")[2]])
+    for combined in ("anyOf", "oneOf", "allOf"):
+        for variant in part.get(combined, ()):
+            yield from _forms(variant)
+
+
+def _below(form: Schema, step: str | int) -> Schema | None:
+    if isinstance(step, int):
+        return form.get("items")
+    own = form.get("properties", {}).get(step)
+    further = form.get("additionalProperties")
+    return own or (further if isinstance(further, dict) else None)

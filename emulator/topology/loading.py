@@ -1,0 +1,29 @@
+"""From a file to a topology, or to all that is wrong in it."""
+
+from pathlib import Path
+
+from emulator.topology import problems
+from emulator.topology.checking import check
+from emulator.topology.parsing import parse
+from emulator.topology.problems import NotYaml
+from emulator.topology.reading import read
+from emulator.topology.resolved import Topology
+from emulator.topology.resolving import resolve
+from emulator.topology.words import Known
+
+
+def load(path: Path, known: Known) -> Topology:
+    """The topology in a YAML file, resolved.
+
+    Raises `TopologyErrors` with every problem in it, each a line `file:line:column: found; expected; what to do`;
+    `WrongInput` where the file can't be read or is larger than 1 MiB.
+    """
+    try:
+        tree, found = parse(read(path))
+    except NotYaml as refused:
+        raise problems.errors(path, [refused.problem]) from refused
+    document, wrong = check(tree, known)
+    if document is None or found:
+        told = {problem.position for problem in found}  # a value that can't be read is not also of the wrong kind
+        raise problems.errors(path, [*found, *(problem for problem in wrong if problem.position not in told)])
+    return resolve(document)

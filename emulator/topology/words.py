@@ -1,0 +1,55 @@
+"""The words that a topology may use for things that others define, and the nearest of them to a mistyped one."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+_SHOWN = 16  # more names than this in one message hide the message
+_LONG = 64  # letters of a mistyped word that are compared: difflib's time grows with their square
+_COMPARED = 1000  # known words that it is compared with
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the packages above offer: PACS flavours, scanner profiles, tasks and algorithms, by name."""
+
+    flavours: frozenset[str]
+    scanners: frozenset[str]
+    tasks: frozenset[str]
+    algorithms: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Words(Known):
+    """All words of one document: what is `Known`, and its link and PACS profiles with those that are built in."""
+
+    links: frozenset[str]
+    pacs: frozenset[str]
+
+    @classmethod
+    def of(cls, known: Known, links: Iterable[str], pacs: Iterable[str]) -> "Words":
+        """`known` and a document's own profiles. Each flavour is a PACS profile of its own name, with no options."""
+        offered = {field.name: getattr(known, field.name) for field in fields(Known)}
+        return cls(**offered, links=frozenset(links), pacs=frozenset(pacs) | known.flavours)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` was most likely meant to be; None where none is near."""
+    by_small = {name.lower(): name for name in sorted(known)[:_COMPARED]}
+    near = difflib.get_close_matches(word[:_LONG].lower(), by_small, n=1)
+    return by_small[near[0]] if near else None
+
+
+def advice(word: str, known: Iterable[str]) -> str:
+    """`did you mean 'adsl'? Known: 4g, adsl`: what to do about a word that is not known."""
+    names = sorted(known)
+    near = nearest(word, names)
+    return f"did you mean '{near}'? {listed(names)}" if near else listed(names)
+
+
+def listed(names: Iterable[str]) -> str:
+    """`Known: a, b, c`, cut short where there are many."""
+    sorted_names = sorted(names)
+    more = len(sorted_names) - _SHOWN
+    tail = f" and {more} more" if more > 0 else ""
+    return f"Known: {', '.join(sorted_names[:_SHOWN]) or 'none'}{tail}"
