@@ -1,0 +1,330 @@
+"""The world's hands: does inside what commands outside ask for, over a Unix socket.
+
+One request a message (JSON, with file descriptors beside it), one answer a message. Every connection has a thread of
+its own, since the network namespace is a thread's property: a thread steps into a place, acts, and steps back.
+A process that was started `attached` ends when the connection that started it closes.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from emulator.inside import syscalls
+
+MESSAGE_BYTES = 131_072
+_GRACE_S = 5.0
+_NETNS = "/run/netns"
+_ETHTOOL_OFF = (0x17, 0x1F, 0x24, 0x2C)  # ETHTOOL_STXCSUM, _STSO, _SGSO, _SGRO
+
+Request = dict[str, Any]
+
+
+@contextlib.contextmanager
+def at(place: str) -> Iterator[None]:
+    """Put the calling thread into a place's network for a while. `wan` is the world's own network."""
+    if place == "wan":
+        yield
+        return
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"{_NETNS}/{namespace(place)}", os.O_RDONLY)
+    try:
+        syscalls.enter(there, syscalls.CLONE_NEWNET)
+        yield
+    finally:
+        syscalls.enter(here, syscalls.CLONE_NEWNET)
+        os.close(here)
+        os.close(there)
+
+
+def namespace(place: str) -> str:
+    """The name of a place's network namespace: `lyon/pacs` → `lyon.pacs`."""
+    return place.replace("/", ".")
+
+
+def enter(place: str) -> None:
+    """Move the calling process into a place's network for good (a process of this world, before it has threads)."""
+    if place == "wan":
+        return
+    there = os.open(f"{_NETNS}/{namespace(place)}", os.O_RDONLY)
+    syscalls.enter(there, syscalls.CLONE_NEWNET)
+    os.close(there)
+
+
+def _add_places(request: Request, _fds: list[int]) -> Request:
+    """Make network namespaces, each with its loopback and the kernel settings that were asked for."""
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    for place in request["places"]:
+        if place == "wan":  # it is there from the beginning; only its settings are not
+            _set_kernel(request["settings"])
+            continue
+        pin = Path(_NETNS) / namespace(place)
+        pin.touch()
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        syscalls.mount("/proc/thread-self/ns/net", str(pin), "none", syscalls.MS_BIND)
+        _set_kernel(request["settings"])
+        syscalls.enter(here, syscalls.CLONE_NEWNET)
+    os.close(here)
+    return {}
+
+
+def _remove_places(request: Request, _fds: list[int]) -> Request:
+    for place in request["places"]:
+        pin = Path(_NETNS) / namespace(place)
+        if pin.exists():
+            syscalls.unmount(str(pin))
+            pin.unlink()
+    return {}
+
+
+def _set_kernel(settings: dict[str, str]) -> None:
+    for name, value in settings.items():
+        path = Path("/proc/sys") / name
+        if path.exists():  # a kernel without IPv6 has no IPv6 settings
+            path.write_text(value)
+
+
+def _configure(request: Request, _fds: list[int]) -> Request:
+    """Feed programs (`ip -batch -`, `nft -f -`) at places; the first that fails ends it."""
+    for step in request["steps"]:
+        with at(step["place"]):
+            done = subprocess.run(step["argv"], input=step["text"], capture_output=True, text=True, check=False)
+            if done.returncode:
+                return {"error": f"{' '.join(step['argv'])} at {step['place']}: {(done.stderr or done.stdout).strip()}"}
+            for interface in step.get("plain", ()):
+                _plain_packets(interface)
+    return {}
+
+
+def _plain_packets(interface: str) -> None:
+    """Switch an interface's offloads off: every frame then has its real size, headers and checksum."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for command in _ETHTOOL_OFF:
+            with contextlib.suppress(OSError):  # not every kind of interface has every offload
+                syscalls.set_ethtool(control.fileno(), interface, command, 0)
+
+
+def _overlay(request: Request, _fds: list[int]) -> Request:
+    """Mount a copy-on-write layer over a folder that is never written."""
+    for folder in ("upper", "work", "target"):
+        Path(request[folder]).mkdir(parents=True, exist_ok=True)
+    options = f"lowerdir={request['lower']},upperdir={request['upper']},workdir={request['work']}"
+    try:
+        syscalls.mount("overlay", request["target"], "overlay", 0, options)
+    except OSError:
+        syscalls.mount("overlay", request["target"], "overlay", 0, options + ",userxattr")
+    return {}
+
+
+def _start(request: Request, fds: list[int]) -> "subprocess.Popen[bytes]":
+    with at(request["place"]):
+        return subprocess.Popen(
+            request["argv"],
+            env={**os.environ, **request["env"]},
+            cwd=request["cwd"] or "/",
+            start_new_session=True,
+            stdin=fds[0],
+            stdout=fds[1],
+            stderr=fds[2],
+        )
+
+
+def _spawn(request: Request, _fds: list[int]) -> Request:
+    """Start a service: detached, its output in its log, its process number kept in its folder."""
+    folder = Path(request["folder"])
+    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    silence = os.open(os.devnull, os.O_RDONLY)
+    try:
+        child = _start(request, [silence, log, log])
+    finally:
+        os.close(log)
+        os.close(silence)
+    (folder / "pid").write_text(f"{child.pid} {_birth(child.pid)}")
+    with contextlib.suppress(PermissionError):  # an ordinary user can't put itself before others
+        os.setpriority(os.PRIO_PROCESS, child.pid, request["nice"])
+    threading.Thread(target=child.wait, daemon=True).start()
+    return {"pid": child.pid}
+
+
+def _birth(pid: int) -> str:
+    """When a process started, in clock ticks: with its number, its identity."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return "gone"
+
+
+def _alive(request: Request, _fds: list[int]) -> Request:
+    """Which of some services' folders belong to a process that still runs."""
+    alive = []
+    for folder in request["folders"]:
+        try:
+            pid, birth = (Path(folder) / "pid").read_text().split()
+        except (OSError, ValueError):
+            continue
+        if _birth(int(pid)) == birth and not _zombie(int(pid)):
+            alive.append(folder)
+    return {"alive": alive}
+
+
+def _zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def _stop(request: Request, fds: list[int]) -> Request:
+    """End services and wait until they are gone; what does not heed SIGTERM in time is killed."""
+    folders = _alive(request, fds)["alive"]
+    pids = [int((Path(folder) / "pid").read_text().split()[0]) for folder in folders]
+    for number, patience in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, _GRACE_S)):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
+        deadline = time.monotonic() + patience
+        while _alive(request, fds)["alive"] and time.monotonic() < deadline:
+            time.sleep(0.02)
+    for overlay in request.get("overlays", ()):
+        with contextlib.suppress(OSError):
+            syscalls.unmount(overlay)
+    return {}
+
+
+def _connect(request: Request, _fds: list[int]) -> tuple[Request, list[int]]:
+    with at(request["place"]):
+        made = socket.create_connection((request["host"], request["port"]), request["timeout_s"])
+    made.setblocking(True)
+    return {}, [made.detach()]
+
+
+def _wait_ready(request: Request, _fds: list[int]) -> Request:
+    """Wait until a port answers (and, with a path, answers 200 to HTTP), or its service has ended, or time is up."""
+    deadline = time.monotonic() + request["within_s"]
+    why = "no answer yet"
+    while time.monotonic() < deadline:
+        try:
+            with (
+                at(request["place"]),
+                socket.create_connection((request["host"], request["port"]), 2.0) as probe,
+            ):
+                if request["path"] is None or _answers(probe, request["host"], request["path"]):
+                    return {}
+                why = "it does not answer 200"
+        except OSError as error:
+            why = str(error)
+        if request["folder"] and not _alive({"folders": [request["folder"]]}, [])["alive"]:
+            return {"error": "it has ended"}
+        time.sleep(0.02)
+    return {"error": why}
+
+
+def _answers(probe: socket.socket, host: str, path: str) -> bool:
+    probe.settimeout(5.0)
+    probe.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+    return b" 200 " in probe.recv(64)
+
+
+def _memory(_request: Request, _fds: list[int]) -> Request:
+    """The proportional set sizes of this world's processes, in bytes; a shared address space counts once."""
+    sizes: dict[int, int] = {}
+    for rollup in Path("/proc").glob("[0-9]*/smaps_rollup"):
+        with contextlib.suppress(OSError):
+            lines = rollup.read_text().splitlines()
+            sizes[int(rollup.parent.name)] = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    spaces = [pid for pid in sizes if not syscalls.shares_memory(pid, _parent(pid))]
+    return {"bytes": 1024 * sum(sizes[pid] for pid in spaces)}
+
+
+def _parent(pid: int) -> int:
+    """The parent's process number; 0 for none."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+OPERATIONS: dict[str, Callable[[Request, list[int]], Request]] = {
+    "add-places": _add_places,
+    "remove-places": _remove_places,
+    "configure": _configure,
+    "overlay": _overlay,
+    "spawn": _spawn,
+    "alive": _alive,
+    "stop": _stop,
+    "wait-ready": _wait_ready,
+    "memory": _memory,
+}
+
+
+def _send(connection: socket.socket, answer: Request, fds: list[int] | None = None) -> None:
+    socket.send_fds(connection, [json.dumps(answer).encode()], fds or [])
+
+
+def _attached(connection: socket.socket, request: Request, fds: list[int]) -> None:
+    """Run one process for this connection: pass signals on, say how it ended, end it when nobody listens any more."""
+    child = _start(request, fds)
+    for fd in fds:
+        os.close(fd)
+    _send(connection, {"pid": child.pid})
+    ended = os.pidfd_open(child.pid)
+    try:
+        while True:
+            ready, _, _ = select.select([connection.fileno(), ended], [], [])
+            if ended in ready:
+                _send(connection, {"exit": child.wait()})
+                return
+            message = connection.recv(MESSAGE_BYTES)
+            if not message:
+                _end_group(child)
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, json.loads(message)["signal"])
+    finally:
+        os.close(ended)
+
+
+def _end_group(child: "subprocess.Popen[bytes]") -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_GRACE_S)
+
+
+def _answer(connection: socket.socket, request: Request, fds: list[int]) -> None:
+    if request["op"] == "run":
+        _attached(connection, request, fds)
+    elif request["op"] == "connect":
+        answer, made = _connect(request, fds)
+        _send(connection, answer, made)
+        os.close(made[0])
+    else:
+        _send(connection, OPERATIONS[request["op"]](request, fds))
+
+
+def _converse(connection: socket.socket) -> None:
+    with connection, contextlib.suppress(ConnectionError):
+        while True:
+            message, fds, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 3)
+            if not message:
+                return
+            try:
+                _answer(connection, json.loads(message), fds)
+            except OSError as error:
+                _send(connection, {"error": str(error)})
+
+
+def serve(listener: socket.socket) -> None:
+    """Answer for ever; a connection that breaks ends its own thread only."""
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=_converse, args=(connection,), daemon=True).start()

@@ -1,0 +1,151 @@
+"""Reaching into a world from outside, through its agent's Unix socket (`emulator.inside.agent` answers)."""
+
+import json
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from emulator.errors import Fell, WrongState
+from emulator.inside.agent import MESSAGE_BYTES
+from emulator.inside.init import AGENT_SOCKET
+from emulator.wiring import Step
+
+_STEPS_BYTES = 32_768
+
+
+class Attached:
+    """A process inside that ends with us. `pid` is its number inside the world."""
+
+    def __init__(self, connection: socket.socket, pid: int) -> None:
+        self._connection = connection
+        self.pid = pid
+
+    def wait(self) -> int:
+        """Its exit code; a signal's number negative, as in `subprocess`. Raises `Fell` when the world ends first."""
+        answer = self._connection.recv(MESSAGE_BYTES)
+        self._connection.close()
+        if not answer:
+            raise Fell("the world ended while a command ran in it")
+        return int(json.loads(answer)["exit"])
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it and to all that it started; after its end, nothing happens."""
+        try:
+            self._connection.sendall(json.dumps({"signal": int(number)}).encode())
+        except OSError:
+            return
+
+
+class Agent:
+    """The agent of the world in `folder`. Thread-safe: each call is a connection of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _connection(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        handle = os.open(self._folder, os.O_PATH)
+        try:  # through the folder's descriptor: the path itself may be longer than a socket's 108 bytes
+            connection.connect(f"/proc/self/fd/{handle}/{AGENT_SOCKET}")
+        except OSError as error:
+            connection.close()
+            raise WrongState(f"world '{self._folder.name}' does not answer ({error}); is it up?") from error
+        finally:
+            os.close(handle)
+        return connection
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._connection() as connection:
+            connection.sendall(json.dumps(request).encode())
+            return self._answer(connection.recv(MESSAGE_BYTES))
+
+    def _answer(self, message: bytes) -> dict[str, Any]:
+        if not message:
+            raise Fell(f"world '{self._folder.name}' ended while it was asked; see {self._folder}/init.log")
+        answer: dict[str, Any] = json.loads(message)
+        if "error" in answer:
+            raise Fell(answer["error"])
+        return answer
+
+    def add_places(self, places: Sequence[str], settings: Mapping[str, str]) -> None:
+        self._ask({"op": "add-places", "places": list(places), "settings": dict(settings)})
+
+    def remove_places(self, places: Sequence[str]) -> None:
+        self._ask({"op": "remove-places", "places": list(places)})
+
+    def configure(self, steps: Iterable[Step]) -> None:
+        """Feed programs at places, in order; in messages of bounded size. Raises `Fell` with the first refusal."""
+        batch: list[dict[str, Any]] = []
+        size = 0
+        for step in steps:
+            batch.append(asdict(step))
+            size += len(step.text)
+            if size > _STEPS_BYTES:
+                self._ask({"op": "configure", "steps": batch})
+                batch, size = [], 0
+        if batch:
+            self._ask({"op": "configure", "steps": batch})
+
+    def overlay(self, lower: str, upper: str, work: str, target: str) -> None:
+        self._ask({"op": "overlay", "lower": lower, "upper": upper, "work": work, "target": target})
+
+    def spawn(self, place: str, argv: Sequence[str], folder: str, env: Mapping[str, str], nice: int = 0) -> int:
+        """Start a service that lives as long as the world; its log and number go to `folder`. Its number inside."""
+        request = {"op": "spawn", "place": place, "argv": list(argv), "folder": folder, "env": dict(env)}
+        return int(self._ask({**request, "cwd": folder, "nice": nice})["pid"])
+
+    def alive(self, folders: Sequence[str]) -> frozenset[str]:
+        return frozenset(self._ask({"op": "alive", "folders": list(folders)})["alive"])
+
+    def stop(self, folders: Sequence[str], overlays: Sequence[str] = ()) -> None:
+        self._ask({"op": "stop", "folders": list(folders), "overlays": list(overlays)})
+
+    def wait_ready(self, place: str, host: str, port: int, path: str | None, within_s: float, folder: str) -> None:
+        """Wait until a port at a place answers. Raises `Fell` saying what happened instead."""
+        request = {"op": "wait-ready", "place": place, "host": host, "port": port, "path": path}
+        self._ask({**request, "within_s": within_s, "folder": folder})
+
+    def memory_bytes(self) -> int:
+        return int(self._ask({"op": "memory"})["bytes"])
+
+    def connect(self, place: str, host: str, port: int, timeout_s: float) -> socket.socket:
+        """A TCP connection made from inside a place. Raises `Fell` when it is refused or takes too long."""
+        request = {"op": "connect", "place": place, "host": host, "port": port, "timeout_s": timeout_s}
+        with self._connection() as connection:
+            connection.sendall(json.dumps(request).encode())
+            message, made, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 1)
+            self._answer(message)
+        return socket.socket(fileno=made[0])
+
+    def run(
+        self,
+        place: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str | None,
+        streams: tuple[int, int, int],
+    ) -> Attached:
+        """Start a process that ends with us. Raises `Fell` when it can't be started."""
+        request = {"op": "run", "place": place, "argv": list(argv), "env": dict(env), "cwd": cwd}
+        connection = self._connection()
+        socket.send_fds(connection, [json.dumps(request).encode()], list(streams))
+        try:
+            answer = self._answer(connection.recv(MESSAGE_BYTES))
+        except Fell:
+            connection.close()
+            raise
+        return Attached(connection, int(answer["pid"]))
+
+    def output(self, place: str, argv: Sequence[str], text: str = "") -> tuple[int, str]:
+        """Run a short program at a place: its exit code and what it printed."""
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as printed:
+            given.write(text.encode())
+            given.seek(0)
+            code = self.run(place, argv, {}, None, (given.fileno(), printed.fileno(), printed.fileno())).wait()
+            printed.seek(0)
+            return code, printed.read().decode(errors="replace")

@@ -1,0 +1,60 @@
+"""The host's own kernel as the router: a namespace with netem."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from emulator.errors import Fell
+from emulator.reach import Agent
+from emulator.wiring import (
+    ROUTER_ADDRESS,
+    ROUTER_MAC,
+    ROUTER_PORT,
+    WAN_PREFIX,
+    Step,
+    ip_batch,
+)
+
+_PLACE = "router"
+_PROBE = Path(__file__).parent.parent / "inside" / "try_netem.py"
+
+
+class HostKernel:
+    name = "host"
+    device = "eth0"
+
+    def why_not(self) -> str | None:
+        """Really puts a netem queue on a loopback of its own, and lets it vanish."""
+        tried = subprocess.run(
+            [sys.executable, "-I", "-S", str(_PROBE)], capture_output=True, text=True, timeout=10, check=False
+        )
+        if tried.returncode == 0:
+            return None
+        return f"this kernel has no netem ({tried.stderr.strip() or 'tc failed'}); distributions have it as sch_netem"
+
+    def places(self) -> tuple[str, ...]:
+        return (_PLACE,)
+
+    def cable(self) -> tuple[Step, ...]:
+        lines = (
+            f"link add {ROUTER_PORT} type veth peer name eth0 address {ROUTER_MAC} netns {_PLACE}",
+            f"link set {ROUTER_PORT} master wan up",
+        )
+        inside = (
+            "link set lo up",
+            "link set eth0 gso_max_segs 1 up",
+            f"address add {ROUTER_ADDRESS}/{WAN_PREFIX} dev eth0",
+        )
+        return ip_batch("wan", lines, (ROUTER_PORT,)), ip_batch(_PLACE, inside, ("eth0",))
+
+    def start(self, agent: Agent, folder: str) -> None:
+        """A kernel that runs already."""
+
+    def wait(self, agent: Agent, folder: str) -> None:
+        """A kernel that runs already."""
+
+    def run(self, agent: Agent, argv: tuple[str, ...], text: str) -> str:
+        code, output = agent.output(_PLACE, argv, text)
+        if code:
+            raise Fell(f"the router refused {' '.join(argv)}: {output.strip()}")
+        return output

@@ -1,0 +1,56 @@
+"""What a WAN kernel must offer, and which of them this machine has."""
+
+from typing import Protocol
+
+from emulator.errors import CannotHere, WrongInput
+from emulator.reach import Agent
+from emulator.wiring import Step
+
+
+class WanKernel(Protocol):
+    """A router with real netem. `device` is the interface by which every packet leaves it."""
+
+    name: str
+    device: str
+
+    def why_not(self) -> str | None:
+        """None where this machine can run it, else what is missing and how to get it."""
+
+    def places(self) -> tuple[str, ...]:
+        """Places that it needs besides the world's own."""
+
+    def cable(self) -> tuple[Step, ...]:
+        """Its cable to the WAN's bridge."""
+
+    def start(self, agent: Agent, folder: str) -> None:
+        """Start it; it need not be ready yet."""
+
+    def wait(self, agent: Agent, folder: str) -> None:
+        """Wait until it takes orders; `Fell` with its last words if it doesn't."""
+
+    def run(self, agent: Agent, argv: tuple[str, ...], text: str) -> str:
+        """Feed a program in the router; what it printed. Raises `Fell` when it fails."""
+
+
+_kernels: dict[str, WanKernel] = {}
+
+
+def register(kernel: WanKernel) -> None:
+    _kernels[kernel.name] = kernel
+
+
+def available() -> dict[str, str | None]:
+    """Each kind of WAN kernel, in order of preference: None where it can run, else why not."""
+    return {name: kernel.why_not() for name, kernel in _kernels.items()}
+
+
+def choose(name: str | None) -> WanKernel:
+    """The kernel of that name, or the first that this machine can run. Raises `WrongInput` or `CannotHere`."""
+    if name is not None and name not in _kernels:
+        raise WrongInput(f"--wan: '{name}' is no WAN kernel; expected one of {', '.join(_kernels)}")
+    reasons = {}
+    for candidate in [name] if name else list(_kernels):
+        reasons[candidate] = _kernels[candidate].why_not()
+        if reasons[candidate] is None:
+            return _kernels[candidate]
+    raise CannotHere("no WAN kernel: " + "; ".join(f"{kind}: {why}" for kind, why in reasons.items()))

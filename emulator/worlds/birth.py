@@ -1,0 +1,82 @@
+"""Starting a world's init, and ending it."""
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from emulator.errors import CannotHere, WrongState
+from emulator.inside.init import AGENT_SOCKET
+from emulator.reach import Agent
+from emulator.waiting import wait_until
+from emulator.worlds.record import WorldRecord
+
+_START = Path(__file__).parent.parent / "inside" / "start.py"
+_COMPLETE = b"\n"
+
+
+@contextlib.contextmanager
+def born(folder: Path, record: WorldRecord) -> Iterator[tuple[Agent, WorldRecord]]:
+    """A fresh init with its agent, and its record written. It outlives the block only when the block ends well.
+
+    The lifeline does it: a pipe that only this process holds open. When we end in the middle, in whatever way, the init
+    reads its end and takes the world with it. Raises `CannotHere` where the kernel refuses namespaces.
+    """
+    hears, lifeline = os.pipe()
+    try:
+        pid = _start(folder, hears)
+        os.close(hears)
+        record = record.with_init(pid).write(folder)
+        agent = Agent(folder)
+        wait_until((folder / AGENT_SOCKET).exists, within_s=10, what=f"the init of world '{folder.name}'")
+        yield agent, record
+        os.write(lifeline, _COMPLETE)
+    except BaseException:
+        end(record)
+        raise
+    finally:
+        os.close(lifeline)
+
+
+def _start(folder: Path, hears: int) -> int:
+    argv = [sys.executable, "-I", "-S", str(_START), str(folder), str(hears)]
+    started = subprocess.run(argv, pass_fds=(hears,), capture_output=True, text=True, timeout=30, check=False)
+    if started.returncode:
+        reason = (started.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise CannotHere(
+            f"this machine gives no namespaces ({reason}); run as root, or allow users to have them: "
+            "sysctl kernel.unprivileged_userns_clone=1 (Debian) or kernel.apparmor_restrict_unprivileged_userns=0"
+        )
+    return int(started.stdout)
+
+
+def end(record: WorldRecord) -> None:
+    """Kill a world's init and wait until it is gone; the kernel ends everything else in the world before that."""
+    if not record.alive():
+        return
+    try:
+        process = os.pidfd_open(record.init_pid)
+    except ProcessLookupError:
+        return
+    try:
+        if record.alive():  # the number still means the same process now that we hold it
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            if not select.select([process], [], [], 30.0)[0]:
+                raise WrongState(
+                    f"the init of world '{record.name}' (process {record.init_pid}) did not end within 30 s"
+                )
+    finally:
+        os.close(process)
+
+
+def erase(folder: Path) -> None:
+    """Remove a dead world's folder. Overlays leave a folder without any permission bits behind."""
+    for work in folder.glob("services/*/work/work"):
+        work.chmod(0o700)
+    if folder.exists():
+        shutil.rmtree(folder)

@@ -1,0 +1,119 @@
+"""Doing what a plan says to a world: places, cables, queues, policy, services."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+from emulator import ledger, policy, shaping, wiring
+from emulator.errors import Fell
+from emulator.machines import machine_of
+from emulator.places import Service, pacs_address
+from emulator.reach import Agent
+from emulator.topology.resolved import Site, Topology
+from emulator.wan import WanKernel
+from emulator.worlds.record import service_folder, write_files
+
+Progress = Callable[[str, int, int], None]
+
+_HANDS = 4
+_ANSWER_S = 120.0
+
+
+class Builder:
+    """Builds in one world. `progress(what, done, of)` is told of every step."""
+
+    def __init__(self, folder: Path, agent: Agent, kernel: WanKernel, progress: Progress) -> None:
+        self._folder = folder
+        self._agent = agent
+        self._kernel = kernel
+        self._progress = progress
+
+    def _router_folder(self) -> str:
+        folder = self._folder / "router"
+        folder.mkdir(exist_ok=True)
+        return str(folder)
+
+    def begin(self) -> None:
+        """The WAN's bridge and its router, which boots while the rest is built; and the hub."""
+        self._agent.add_places(["wan", *self._kernel.places(), "hub"], wiring.SETTINGS)
+        self._agent.configure([wiring.wan()])
+        self._agent.configure(self._kernel.cable())
+        self._kernel.start(self._agent, self._router_folder())
+        self._agent.configure([wiring.uplink(0, "hub"), wiring.hub()])
+
+    def add_sites(self, sites: Sequence[Site]) -> None:
+        done = 0
+        with ThreadPoolExecutor(_HANDS) as hands:
+            for _ in hands.map(self._add_site, sites):
+                done += 1
+                self._progress("sites", done, len(sites))
+
+    def _add_site(self, site: Site) -> None:
+        machine = machine_of(site)
+        self._agent.add_places([*wiring.places(site), *machine.places(site)], wiring.SETTINGS)
+        steps = [*wiring.site_steps(site), *machine.cable(site), ledger.counters(site)]
+        self._agent.configure(steps)
+
+    def remove_sites(self, sites: Sequence[Site], services: Iterable[Service]) -> None:
+        for site in sites:
+            self.stop([service for service in services if service.place.split("/")[0] == site.name])
+            self._agent.configure([wiring.forget_uplink(site.index)])
+            self._agent.remove_places([*wiring.places(site), *machine_of(site).places(site)])
+
+    def guard(self, sites: Sequence[Site]) -> None:
+        """Set the policy and the bridge's table for the sites that are there now."""
+        indices = [site.index for site in sites]
+        self._agent.configure([wiring.known_ports([0, *indices]), policy.rules(indices)])
+
+    def shape(self, topology: Topology, tree: Literal["new", "other sites", "same sites"]) -> None:
+        """Give the router its routes and queues. With the same sites, values change in place: nothing queued is lost."""
+        self._kernel.wait(self._agent, self._router_folder())
+        routes, queues = shaping.routes(topology), shaping.queues(topology)
+        if tree != "same sites":
+            cleared = ["qdisc delete dev @DEV@ root"] if tree == "other sites" else []
+            queues = [*cleared, *shaping.root(topology.hub), *queues, *shaping.lookups(topology)]
+        device = self._kernel.device
+        for program, lines in (("ip", routes), ("tc", queues)):
+            text = "\n".join(lines).replace("@DEV@", device) + "\n"
+            self._kernel.run(self._agent, (program, "-batch", "-"), text)
+
+    def start(self, services: Sequence[Service], sites: Sequence[Site]) -> None:
+        """Start services (all at once; the machine's cores share the work) and wait until every one answers."""
+        at = {site.name: site for site in sites}
+        with ThreadPoolExecutor(_HANDS) as hands:
+            for service in hands.map(lambda one: self._launch(one, at[one.place.split("/")[0]]), services):
+                self._progress("PACS started", services.index(service) + 1, len(services))
+        for done, service in enumerate(services, 1):
+            self._await(service, at[service.place.split("/")[0]])
+            self._progress("PACS answering", done, len(services))
+
+    def _launch(self, service: Service, site: Site) -> Service:
+        folder = service_folder(self._folder, service.name)
+        write_files(folder, service)
+        machine_of(site).start(self._agent, service, str(folder))
+        return service
+
+    def _await(self, service: Service, site: Site) -> None:
+        folder = service_folder(self._folder, service.name)
+        try:
+            self._agent.wait_ready(
+                service.place,
+                pacs_address(site.index),
+                service.ready_port,
+                service.ready_path,
+                _ANSWER_S,
+                str(folder),
+            )
+        except Fell as error:
+            last = (folder / "log").read_text(errors="replace").splitlines()[-15:]
+            raise Fell(f"{service.name} at {service.place} did not come up: {error}\n" + "\n".join(last)) from error
+
+    def stop(self, services: Sequence[Service]) -> None:
+        folders = [service_folder(self._folder, service.name) for service in services]
+        overlays = [
+            service.overlay.target.replace("@FOLDER@", str(folder))
+            for service, folder in zip(services, folders, strict=True)
+            if service.overlay
+        ]
+        self._agent.stop([str(folder) for folder in folders], overlays)

@@ -1,0 +1,38 @@
+"""Where everything is kept, and the locks on it."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from emulator.errors import WorldBusy
+
+
+def home() -> Path:
+    """`$TESTBED_HOME`, else the XDG data folder's `pacs-testbed`; made when it is not there, for this user only."""
+    named = os.environ.get("TESTBED_HOME")
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    folder = Path(named) if named else Path(data) / "pacs-testbed"
+    folder = folder.expanduser().absolute()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def world_folder(name: str) -> Path:
+    return home() / "worlds" / name
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Hold a world's lock; the kernel releases it when this process ends. Raises `WorldBusy` if another has it."""
+    folder = home() / "locks"
+    folder.mkdir(exist_ok=True)
+    with (folder / name).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorldBusy(
+                f"world '{name}' is being changed by another command; wait for it, then try again"
+            ) from None
+        yield

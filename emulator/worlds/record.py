@@ -1,0 +1,104 @@
+"""What is kept of a world: its topology, its services, its init's process."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from emulator import topology as topologies
+from emulator.places import Service
+from emulator.topology.resolved import Topology
+
+State = Literal["starting", "changing", "up", "broken"]
+
+
+@dataclass(frozen=True)
+class WorldRecord:
+    """`init_pid`, `init_birth` and `boot` together name one process for ever; `up_s` is what the last `up` took."""
+
+    name: str
+    state: State
+    wan: str
+    started: str
+    up_s: float
+    init_pid: int
+    init_birth: str
+    boot: str
+    services: tuple[Service, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """The record in a world's folder; None where there is none that can be read."""
+        try:
+            return TypeAdapter(cls).validate_json((folder / "world.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def write(self, folder: Path) -> Self:
+        _replace(folder / "world.json", TypeAdapter(type(self)).dump_json(self, indent=1))
+        return self
+
+    def with_init(self, pid: int) -> Self:
+        return replace(self, init_pid=pid, init_birth=birth(pid), boot=boot())
+
+    def alive(self) -> bool:
+        """Whether the init still runs: the same process, not another that got its number."""
+        return self.init_pid > 0 and self.boot == boot() and birth(self.init_pid) == self.init_birth
+
+
+@dataclass(frozen=True)
+class WorldEntry:
+    """One line of `ls`."""
+
+    name: str
+    state: State
+    sites: int
+    pid: int
+
+
+def keep_topology(folder: Path, topology: Topology) -> None:
+    _replace(folder / "topology.json", topologies.dump(topology).encode())
+
+
+def kept_topology(folder: Path) -> Topology:
+    return topologies.revive((folder / "topology.json").read_text())
+
+
+def service_folder(folder: Path, name: str) -> Path:
+    return folder / "services" / name.replace("/", ".")
+
+
+def write_files(folder: Path, service: Service) -> None:
+    """Write a service's own files, with their place in them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in service.files:
+        (folder / name).write_text(content.replace("@FOLDER@", str(folder)))
+
+
+def birth(pid: int) -> str:
+    """When a process started, in clock ticks since boot; "gone" when there is none (a zombie has ended)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "gone"
+    return "gone" if fields[0] in "ZX" else fields[19]
+
+
+def boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def by_name(services: Sequence[Service]) -> dict[str, Service]:
+    return {service.name: service for service in services}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,70 @@
+"""HTTP from inside a place: an httpx transport whose connections the world's agent makes."""
+
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpcore
+import httpx
+
+Connect = Callable[[str, int, float], Any]
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, made: Any) -> None:
+        self._socket = made
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._socket.settimeout(timeout)
+        try:
+            data: bytes = self._socket.recv(max_bytes)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._socket.settimeout(timeout)
+        try:
+            self._socket.sendall(buffer)
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        self._socket.settimeout(timeout)
+        return _Stream(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname))
+
+    def get_extra_info(self, info: str) -> Any:
+        return None
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        try:
+            return _Stream(self._connect(host, port, timeout or 5.0))
+        except Exception as error:
+            raise httpcore.ConnectError(str(error)) from error
+
+
+class PlaceTransport(httpx.HTTPTransport):
+    """httpx's own transport over connections that `connect(host, port, timeout_s)` makes."""
+
+    def __init__(self, connect: Connect) -> None:
+        super().__init__()
+        self._pool = httpcore.ConnectionPool(network_backend=_Backend(connect))

@@ -1,0 +1,259 @@
+"""A world, from outside: up, reach in, down."""
+
+import datetime
+import difflib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Self
+
+import httpx
+
+from emulator import wan as kernels
+from emulator.errors import WrongInput, WrongState
+from emulator.machines import machine_of
+from emulator.places import Service
+from emulator.reach import Agent, Attached
+from emulator.topology.resolved import Topology
+from emulator.worlds import birth
+from emulator.worlds.build import Builder, Progress
+from emulator.worlds.changes import Changes, changes
+from emulator.worlds.home import home, locked, world_folder
+from emulator.worlds.record import (
+    State,
+    WorldEntry,
+    WorldRecord,
+    by_name,
+    keep_topology,
+    kept_topology,
+    service_folder,
+)
+from emulator.worlds.transport import PlaceTransport
+
+Stream = int | IO[bytes] | None
+
+
+class World:
+    """One topology that is up. Get one by `World.up` or `World.open`."""
+
+    def __init__(self, folder: Path, topology: Topology, record: WorldRecord) -> None:
+        self.folder = folder
+        self.topology = topology
+        self.record = record
+        self._agent = Agent(folder)
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def state(self) -> State:
+        return self.record.state if self.record.alive() else "broken"
+
+    @classmethod
+    def open(cls, name: str | None) -> Self:
+        """The world of that name, or the only one. Raises `WrongState` when there is none, or several."""
+        if name is None:
+            name = _the_only_one()
+        record = WorldRecord.read(world_folder(name))
+        if record is None:
+            up = ", ".join(entry.name for entry in ls()) or "none"
+            raise WrongState(f"world '{name}' is not up (up: {up}); bring it up with: testbed up TOPOLOGY")
+        return cls(world_folder(name), kept_topology(world_folder(name)), record)
+
+    @classmethod
+    def present(cls, name: str) -> Self | None:
+        """The world of that name if it is whole and running, else None."""
+        record = WorldRecord.read(world_folder(name))
+        if record is None or record.state != "up" or not record.alive():
+            return None
+        return cls(world_folder(name), kept_topology(world_folder(name)), record)
+
+    @classmethod
+    def up(
+        cls, topology: Topology, name: str, services: Sequence[Service], wan: str | None, progress: Progress
+    ) -> Self:
+        """Bring a world up, or change one that is up by just the difference.
+
+        An error or an interrupt takes away what a first `up` has made. A change that was interrupted is made good by
+        the next `up`, which builds the world anew. Raises `CannotHere`, `WorldBusy`, `Fell`.
+        """
+        with locked(name):
+            present = cls.present(name)
+            if present is None:
+                return cls._create(topology, name, services, wan, progress)
+            if wan is not None and wan != present.record.wan:
+                raise WrongState(
+                    f"world '{name}' runs on WAN kernel '{present.record.wan}'; take it down to change that"
+                )
+            present._change(topology, services, progress)
+            return present
+
+    @classmethod
+    def _create(
+        cls, topology: Topology, name: str, services: Sequence[Service], wan: str | None, progress: Progress
+    ) -> Self:
+        began = time.monotonic()
+        kernel = kernels.choose(wan)
+        for site in topology.sites:
+            machine_of(site)
+        folder = world_folder(name)
+        _clear(folder)
+        folder.mkdir(parents=True, mode=0o700)
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        record = WorldRecord(name, "starting", kernel.name, now, 0.0, 0, "", "", ())
+        try:
+            with birth.born(folder, record.write(folder)) as (agent, born):
+                builder = Builder(folder, agent, kernel, progress)
+                builder.begin()
+                builder.add_sites(topology.sites)
+                builder.guard(topology.sites)
+                builder.start(services, topology.sites)
+                builder.shape(topology, "new")
+                keep_topology(folder, topology)
+                record = replace(born, state="up", services=tuple(services), up_s=time.monotonic() - began).write(
+                    folder
+                )
+        except BaseException:
+            birth.erase(folder)
+            raise
+        return cls(folder, topology, record)
+
+    def planned(self, topology: Topology, services: Sequence[Service]) -> Changes:
+        """What `up` would change; services that have died count as changed."""
+        alive = self._alive()
+        running = [service for service in self.record.services if service.name in alive]
+        return changes(self.topology, running, topology, services)
+
+    def _change(self, topology: Topology, services: Sequence[Service], progress: Progress) -> None:
+        plan = self.planned(topology, services)
+        if not plan.any:
+            return
+        began = time.monotonic()
+        kernel = kernels.choose(self.record.wan)
+        self.record = replace(self.record, state="changing").write(self.folder)
+        builder = Builder(self.folder, self._agent, kernel, progress)
+        old = {site.name: site for site in self.topology.sites}
+        new = {site.name: site for site in topology.sites}
+        asked = by_name(services)
+        builder.remove_sites([old[n] for n in plan.remove], self.record.services)
+        builder.add_sites([new[n] for n in plan.add])
+        builder.guard(topology.sites)
+        builder.shape(topology, "other sites" if plan.add or plan.remove else "same sites")
+        builder.stop([service for service in self.record.services if service.name in plan.restart])
+        fresh = [service for service in services if service.place.split("/")[0] in plan.add]
+        builder.start([*fresh, *(asked[n] for n in plan.restart)], topology.sites)
+        keep_topology(self.folder, topology)
+        self.topology = topology
+        took = time.monotonic() - began
+        self.record = replace(self.record, state="up", services=tuple(services), up_s=took).write(self.folder)
+
+    def _alive(self) -> frozenset[str]:
+        folders = {str(service_folder(self.folder, s.name)): s.name for s in self.record.services}
+        return frozenset(folders[folder] for folder in self._agent.alive(list(folders)))
+
+    def services(self) -> dict[str, bool]:
+        """Every service and whether its process runs."""
+        alive = self._alive()
+        return {service.name: service.name in alive for service in self.record.services}
+
+    def places(self) -> tuple[str, ...]:
+        kinds = ("", "/pacs", "/worker")
+        return "hub", "wan", *(site.name + kind for site in self.topology.sites for kind in kinds)
+
+    def _known(self, place: str) -> str:
+        known = self.places()
+        if place not in known:
+            near = difflib.get_close_matches(place, known, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise WrongInput(
+                f"world '{self.name}' has no place '{place}'{hint} Places: hub, wan, SITE, SITE/pacs, SITE/worker"
+            )
+        return place
+
+    def run(
+        self,
+        place: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+    ) -> Attached:
+        """Start a program at a place; it ends with this process. Streams not given are this process's own."""
+        given = ((stdin, sys.__stdin__), (stdout, sys.__stdout__), (stderr, sys.__stderr__))
+        with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 - also stands in for a stream that is closed
+            fds = [_descriptor(stream, own, nothing) for stream, own in given]
+            return self._agent.run(self._known(place), argv, env or {}, cwd, (fds[0], fds[1], fds[2]))
+
+    def output(self, place: str, argv: Sequence[str]) -> tuple[int, str]:
+        """Run a short program at a place: its exit code and what it printed."""
+        return self._agent.output(self._known(place), argv)
+
+    def connect(self, place: str, host: str, port: int, timeout_s: float = 5.0) -> socket.socket:
+        """A TCP connection made from inside a place. Raises `Fell`. Thread-safe."""
+        return self._agent.connect(self._known(place), host, port, timeout_s)
+
+    def transport(self, place: str) -> httpx.HTTPTransport:
+        """For httpx clients: requests go out from inside a place."""
+        self._known(place)
+        return PlaceTransport(lambda host, port, timeout_s: self._agent.connect(place, host, port, timeout_s))
+
+    def memory_bytes(self) -> int:
+        """The proportional set size of all the world's processes, added up."""
+        return self._agent.memory_bytes()
+
+    @staticmethod
+    def down(name: str) -> bool:
+        """End a world and remove its folder; False when there was none. Nothing of it is left afterwards."""
+        with locked(name):
+            folder = world_folder(name)
+            existed = folder.exists()
+            _clear(folder)
+            return existed
+
+
+def _descriptor(stream: Stream, own: IO[str] | None, nothing: IO[bytes]) -> int:
+    if isinstance(stream, int):
+        return nothing.fileno() if stream == subprocess.DEVNULL else stream
+    if stream is not None:
+        return stream.fileno()
+    return own.fileno() if own is not None and not own.closed else nothing.fileno()
+
+
+def _clear(folder: Path) -> None:
+    """Take away what is left of a world: its init, if it runs, and its folder."""
+    record = WorldRecord.read(folder)
+    if record is not None:
+        birth.end(record)
+    birth.erase(folder)
+
+
+def _the_only_one() -> str:
+    names = [entry.name for entry in ls()]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise WrongState("no world is up; bring one up with: testbed up TOPOLOGY")
+    raise WrongState(f"several worlds are up ({', '.join(names)}); say which")
+
+
+def ls() -> list[WorldEntry]:
+    """Every world of this home, sorted by name; `broken` when its init is gone."""
+    entries = []
+    for folder in sorted((home() / "worlds").glob("*")):
+        record = WorldRecord.read(folder)
+        if record is None:
+            entries.append(WorldEntry(folder.name, "broken", 0, 0))
+            continue
+        state: State = record.state if record.alive() else "broken"
+        sites = len(kept_topology(folder).sites) if (folder / "topology.json").exists() else 0
+        entries.append(WorldEntry(record.name, state, sites, record.init_pid))
+    return entries

@@ -1,0 +1,75 @@
+"""A site may reach its PACS and its hub, and nothing else."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from emulator.places import CONTROL_PORT, HUB_ADDRESS, pacs_address, worker_address
+from emulator.worlds import World
+
+pytestmark = pytest.mark.integration
+
+ONE, OTHER = "regional-01/worker", "vdsl-02"
+
+
+def _reaches(world: World, place: str, host: str, *more: str) -> bool:
+    return world.output(place, ["ping", "-c", "1", "-W", "1", *more, host])[0] == 0
+
+
+def _refused(world: World) -> int:
+    printed = world.output("wan", ["nft", "-j", "list", "counter", "netdev", "access", "refused"])[1]
+    return int(json.loads(printed)["nftables"][-1]["counter"]["packets"])
+
+
+def test_a_worker_reaches_its_hub_and_its_pacs(network: World) -> None:
+    assert _reaches(network, ONE, HUB_ADDRESS)
+    assert _reaches(network, ONE, pacs_address(1))
+
+
+@pytest.mark.parametrize("target", [pacs_address(2), worker_address(2), "100.64.0.1", "100.64.0.2", "100.65.0.2"])
+def test_a_worker_reaches_nothing_else(network: World, target: str) -> None:
+    before = _refused(network)
+    assert not _reaches(network, ONE, target)
+    assert _refused(network) > before
+
+
+def test_a_pacs_reaches_nobody_across_the_wan(network: World) -> None:
+    assert not _reaches(network, "regional-01/pacs", HUB_ADDRESS)
+
+
+def test_a_forged_source_is_refused(network: World) -> None:
+    added = network.output(ONE, ["ip", "address", "add", f"{worker_address(2)}/32", "dev", "lo"])
+    assert added[0] == 0
+    before = _refused(network)
+    try:
+        assert not _reaches(network, ONE, HUB_ADDRESS, "-I", worker_address(2))
+    finally:
+        network.output(ONE, ["ip", "address", "delete", f"{worker_address(2)}/32", "dev", "lo"])
+    assert _refused(network) > before
+
+
+@pytest.mark.parametrize("port", [22, CONTROL_PORT + 3, 5201])
+def test_the_hub_answers_on_its_own_ports_only(network: World, port: int) -> None:
+    server = network.run("hub", ["iperf3", "-s", "-1", "-p", str(port)], stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(0.2)
+        code, _ = network.output(ONE, ["timeout", "1", "bash", "-c", f"exec 3<>/dev/tcp/{HUB_ADDRESS}/{port}"])
+        assert code != 0
+    finally:
+        server.signal(subprocess.signal.SIGKILL)  # type: ignore[attr-defined]
+        server.wait()
+
+
+def test_the_hub_can_call_no_worker(network: World) -> None:
+    code, _ = network.output("hub", ["timeout", "1", "bash", "-c", f"exec 3<>/dev/tcp/{worker_address(1)}/22"])
+    assert code == 124
+    assert _reaches(network, "hub", worker_address(1))
+
+
+def test_the_world_has_no_way_to_the_host(network: World) -> None:
+    for place in ("wan", "hub", "regional-01", ONE, "regional-01/pacs"):
+        links = json.loads(network.output(place, ["ip", "-j", "link"])[1])
+        assert not {link["ifname"] for link in links} & {"docker0", "enp0s3", "ens3"}
+    assert network.output("wan", ["ip", "route", "get", "192.0.2.1"])[0] != 0
