@@ -230,7 +230,10 @@ def _wait_ready(request: Request, _fds: list[int]) -> Request:
 def _answers(probe: socket.socket, host: str, path: str) -> bool:
     probe.settimeout(5.0)
     probe.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
-    return b" 200 " in probe.recv(64)
+    answer = b""
+    while part := probe.recv(65_536):  # to its end: Orthanc locks up when it is cut off in the middle of an answer
+        answer += part
+    return b" 200 " in answer[:64]
 
 
 def _memory(_request: Request, _fds: list[int]) -> Request:

@@ -19,14 +19,22 @@ AGENT_SOCKET = "agent.sock"
 _RESTART_PAUSE_S = 0.2
 
 
-def _private_mounts() -> None:
-    """Mounts that only this world sees: its own processes, and scratch places that vanish with it."""
+def _private_mounts(folder: str) -> None:
+    """Mounts that only this world sees: its own processes, its own names, and scratch places that vanish with it."""
     syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_PRIVATE)
     guarded = syscalls.MS_NOSUID | syscalls.MS_NODEV
     syscalls.mount("proc", "/proc", "proc", guarded)
     for scratch in ("/run", "/dev/shm"):  # noqa: S108 - a tmpfs of the world's own, mounted here
         syscalls.mount("tmpfs", scratch, "tmpfs", guarded, "mode=0755")
     Path("/run/netns").mkdir()
+    _own_names(folder)
+
+
+def _own_names(folder: str) -> None:
+    """Names come from the world's own file. The host's name server can't be reached: who asked it would wait for seconds."""
+    syscalls.mount(f"{folder}/hosts", "/etc/hosts", "none", syscalls.MS_BIND)
+    if Path("/etc/resolv.conf").is_file():  # a link into /run leads nowhere by now
+        syscalls.mount(os.devnull, os.path.realpath("/etc/resolv.conf"), "none", syscalls.MS_BIND)
 
 
 def _listen(folder: str) -> socket.socket:
@@ -93,7 +101,7 @@ def _watch(lifeline: int, listener: socket.socket) -> None:
 
 def main(folder: str, lifeline: int) -> None:
     """Become the init of a world whose state lies in `folder`."""
-    _private_mounts()
+    _private_mounts(folder)
     log = os.open(f"{folder}/init.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     silence = os.open(os.devnull, os.O_RDONLY)
     listener = _listen(folder)

@@ -6,9 +6,9 @@ checking     a document, or all that is wrong in it           (document, fields,
 resolving    the topology                                     (resolved, builtin, profiles, drawing)
 """
 
-from emulator.topology.json_schema import schema
-from emulator.topology.keeping import dump, revive
-from emulator.topology.loading import load
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from emulator.topology.resolved import (
     Cohort,
     Compute,
@@ -22,6 +22,11 @@ from emulator.topology.resolved import (
     Training,
 )
 from emulator.topology.words import Known
+
+if TYPE_CHECKING:
+    from emulator.topology.json_schema import schema
+    from emulator.topology.keeping import dump, revive
+    from emulator.topology.loading import load
 
 __all__ = [
     "Cohort",
@@ -40,3 +45,12 @@ __all__ = [
     "revive",
     "schema",
 ]
+
+_ON_FIRST_USE = {"load": "loading", "schema": "json_schema", "dump": "keeping", "revive": "keeping"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what reads and writes when it is first asked for: the plain types alone must not cost 0.3 s and 40 MB."""
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)

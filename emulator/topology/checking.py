@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from emulator.topology import builtin, naming, profiles, wording
 from emulator.topology.document import Document
 from emulator.topology.problems import Position, Problem
-from emulator.topology.tree import Entries, Items, Node, child
+from emulator.topology.tree import Entries, Items, Node, Scalar, child
 from emulator.topology.words import Known, Words, listed
 
 
@@ -22,8 +22,9 @@ def check(tree: Node, known: Known) -> tuple[Document | None, list[Problem]]:
         document = Document.model_validate(tree.plain(), context=words)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        return None, problems + wording.problems(details, tree, words)
-    problems += _unsettled(document, tree, words)
+        problems += wording.problems(details, tree, words)
+        return None, problems + _empty(tree, problems)
+    problems += [*_empty(tree, problems), *_unsettled(document, tree, words)]
     return (None if problems else document), problems
 
 
@@ -35,6 +36,29 @@ def _words(tree: Node, known: Known) -> Words:
         links=[*profiles.shipped(), *(links.keys if isinstance(links, Entries) else ())],
         pacs=pacs.keys if isinstance(pacs, Entries) else (),
     )
+
+
+def _empty(tree: Node, told: list[Problem]) -> list[Problem]:
+    """Keys without a value, unless that is told already; options alone may have none."""
+    places = {problem.position for problem in told}
+    return [wording.empty(path, tree) for path, node in _nulls(tree, ()) if node.position not in places]
+
+
+def _nulls(node: Node, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node]]:
+    """Everything that is null, at any depth but in the options of PACS profiles and of the training."""
+    if path[:2] == ("training", "options") or (path[:1] == ("pacs",) and len(path) > 2):
+        return
+    if isinstance(node, Scalar) and node.value is None:
+        yield path, node
+    for step, below in _steps(node):
+        yield from _nulls(below, (*path, step))
+
+
+def _steps(node: Node) -> Iterator[tuple[str | int, Node]]:
+    if isinstance(node, Entries):
+        yield from node.values.items()
+    elif isinstance(node, Items):
+        yield from enumerate(node.items)
 
 
 def _unsettled(document: Document, tree: Node, words: Words) -> Iterator[Problem]:

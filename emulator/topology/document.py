@@ -4,13 +4,14 @@ Descriptions become the editors' hints (`testbed schema`).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from emulator.topology.fields import LONGEST_NAME, REFUSED, Measured, Name, Number, Whole, Word, refusal
 from emulator.topology.naming import MOST_SITES, longest_group
-from emulator.topology.units import DURATION, RATE, SHARE, Quantity
+from emulator.topology.units import DURATION, RATE, SHARE
 
 MOST_STUDIES = 5000
 VARIANT = "="  # the names of a union's variants begin with this: no key of a topology does
@@ -19,9 +20,7 @@ Rate = Annotated[int, Measured(RATE, "1kbit", "100gbit", held=round)]
 RoundTrip = Annotated[float, Measured(DURATION, "0ms", "10s")]
 Jitter = Annotated[float, Measured(DURATION, "0ms", "5s")]
 Loss = Annotated[float, Measured(SHARE, "0%", "50%")]
-ComputeTime = Annotated[
-    float, Measured(Quantity(DURATION.what, "30ms", DURATION.units, DURATION.lookalikes), "0ms", "60min")
-]
+ComputeTime = Annotated[float, Measured(replace(DURATION, example="30ms"), "0ms", "60min")]
 Studies = Annotated[int, Whole("a number of studies", 1, MOST_STUDIES)]
 ClassShare = Annotated[float, Number("a share of the studies", 0, 1)]
 LinkName = Annotated[str, Word("a link profile", "links")]
@@ -34,8 +33,15 @@ class _Mapping(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _either(*choices: list[JsonValue]) -> dict[str, JsonValue]:
+    """For editors: exactly one of these sets of keys is there."""
+    return {"oneOf": [{"required": choice} for choice in choices]}
+
+
 class LinkDocument(_Mapping):
     """A named link: its rate (`rate`, or `down` and `up` apart), round-trip time, and what it does to packets."""
+
+    model_config = ConfigDict(json_schema_extra=_either(["rate"], ["down", "up"]))
 
     rate: Rate | None = Field(default=None, description="rate of both directions")
     down: Rate | None = Field(default=None, description="rate towards the owner of the link")
@@ -177,6 +183,8 @@ class SiteSettings(_Mapping):
 
 class SiteDocument(SiteSettings):
     """One site (`name`), or many alike (`group` and `count`): `{group: chu, count: 12}` makes chu-01 to chu-12."""
+
+    model_config = ConfigDict(json_schema_extra=_either(["name"], ["group", "count"]))
 
     name: SiteName | None = Field(default=None, description="the name of one site")
     group: Annotated[str, Name("a group's name")] | None = Field(

@@ -12,6 +12,7 @@ from emulator.topology.words import Known
 
 Schema = dict[str, Any]
 
+_NULL = {"type": "null"}  # how the models say that a key may be left out; written, it needs a value
 _OWN = ("links", "pacs")  # kinds of words that a document may add its own to
 
 
@@ -32,14 +33,21 @@ def schema(known: Known) -> Schema:
 
 def _with_words(part: Any, words: dict[str, list[str]]) -> Any:
     if isinstance(part, list):
-        return [_with_words(item, words) for item in part]
+        return [_with_words(item, words) for item in part if item != _NULL]
     if not isinstance(part, dict):
         return part
-    filled = {key: _with_words(value, words) for key, value in part.items() if key != KNOWN_MARK}
+    filled = {key: _with_words(value, words) for key, value in part.items() if key not in (KNOWN_MARK, "title")}
+    if "default" in part and not _is_as_written(part):
+        del filled["default"]
     of = part.get(KNOWN_MARK)
     if of in _OWN:
         return filled | {"anyOf": [{"enum": words[of]}, {"type": "string"}]}
     return filled | ({"enum": words[of]} if of else {})
+
+
+def _is_as_written(part: Schema) -> bool:
+    """Whether a default is what a person would write: no None, and no bare number where a unit is needed."""
+    return part["default"] is not None and isinstance(part["default"], str) == (part.get("type") == "string")
 
 
 def keys(path: Path) -> frozenset[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
-_WRITTEN = re.compile(r"([+-]?\d{1,40}(?:\.\d{1,40})?) ?([A-Za-zµ%/]{0,16})")
+_WRITTEN = re.compile(r"([+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?) ?([A-Za-zµ%/]{0,16})")
 _DIGITS = 100  # of a product: more than any two factors that _WRITTEN lets through can have
 
 

@@ -36,7 +36,7 @@ def problems(errors: Iterable["ErrorDetails"], document: Node, words: Words) -> 
 
 
 def _problem(error: "ErrorDetails", document: Node, words: Words) -> Problem:
-    path = [step for step in error["loc"] if not str(step).startswith(VARIANT)]
+    path = _path(error["loc"], document)
     match error["type"]:
         case "extra_forbidden":
             told = _unknown_key(path, document)
@@ -48,6 +48,21 @@ def _problem(error: "ErrorDetails", document: Node, words: Words) -> Problem:
         case _:
             told = _wrong_value(error, at(document, path), words)
     return told.within(_where(path, document))
+
+
+def _path(location: Path, document: Node) -> list[str | int]:
+    """Pydantic's location without the names of variants, which are no keys of the document."""
+    path: list[str | int] = []
+    for step in location:
+        if not str(step).startswith(VARIANT) or child(at(document, path), step) is not None:
+            path.append(step)
+    return path
+
+
+def empty(path: Path, document: Node) -> Problem:
+    """A key without a value, where leaving the key out would mean something."""
+    told = Problem.told(at(document, path).position, "nothing", "a value", "write one, or take the key away")
+    return told.within(_where([*path], document))
 
 
 def _wrong_value(error: "ErrorDetails", node: Node, words: Words) -> Problem:
@@ -83,9 +98,8 @@ def _unknown_key(path: Path, document: Node) -> Problem:
     position = _key_position(path, document)
     if len(path) == 1 and key in _LATER:
         return Problem.told(position, f"the key {quoted(key)}", "", _LATER[key])
-    return Problem.told(
-        position, f"the key {quoted(key)}", "a key that is known here", advice(key, json_schema.keys(path[:-1]))
-    )
+    advised = advice(key, json_schema.keys(path[:-1])) if ":" not in key else "write a space after the ':'"
+    return Problem.told(position, f"the key {quoted(key)}", "a key that is known here", advised)
 
 
 def _missing_key(path: Path, document: Node) -> Problem:
@@ -101,14 +115,14 @@ def _key_position(path: Path, document: Node) -> Position:
     return owner.keys.get(str(path[-1]), owner.position) if isinstance(owner, Entries) else owner.position
 
 
-def _where(path: Path, document: Node) -> str:
+def _where(path: list[str | int], document: Node) -> str:
     """The part of the document, in its own names: `links.vdsl.rate`, `site 'lyon': cohort.studies`."""
-    if len(path) < 2 or path[0] != "sites":
+    if path[:1] != ["sites"] or len(path) < 2 or not isinstance(path[1], int):
         return _dotted(path)
     entry = at(document, path[:2])
     names = (child(entry, key) for key in ("name", "group"))
     named = next((node.written for node in names if isinstance(node, Scalar)), None)
-    which = f"site {quoted(named)}" if named else f"site number {int(path[1]) + 1}"
+    which = f"site {quoted(named)}" if named else f"site number {path[1] + 1}"
     rest = _dotted(path[2:])
     return f"{which}: {rest}" if rest else which
 

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import TypeAdapter, ValidationError
 
 from emulator import topology as topologies
-from emulator.places import Service
+from emulator.places import HUB_ADDRESS, Service, gateway_address, pacs_address, worker_address
 from emulator.topology.resolved import Topology
 
 State = Literal["starting", "changing", "up", "broken"]
@@ -65,6 +65,16 @@ def keep_topology(folder: Path, topology: Topology) -> None:
 
 def kept_topology(folder: Path) -> Topology:
     return topologies.revive((folder / "topology.json").read_text())
+
+
+def keep_names(folder: Path, topology: Topology) -> None:
+    """The world's /etc/hosts, written in place: it is mounted in the world."""
+    lines = [f"127.0.0.1 localhost {folder.name}", f"{HUB_ADDRESS} hub"]
+    for site in topology.sites:
+        lines.append(f"{gateway_address(site.index)} {site.name}")
+        lines.append(f"{pacs_address(site.index)} pacs.{site.name}")
+        lines.append(f"{worker_address(site.index)} worker.{site.name}")
+    (folder / "hosts").write_text("\n".join(lines) + "\n")
 
 
 def service_folder(folder: Path, name: str) -> Path:

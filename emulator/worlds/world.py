@@ -29,6 +29,7 @@ from emulator.worlds.record import (
     WorldEntry,
     WorldRecord,
     by_name,
+    keep_names,
     keep_topology,
     kept_topology,
     service_folder,
@@ -106,6 +107,7 @@ class World:
         _clear(folder)
         folder.mkdir(parents=True, mode=0o700)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        keep_names(folder, topology)
         record = WorldRecord(name, "starting", kernel.name, now, 0.0, 0, "", "", ())
         try:
             with birth.born(folder, record.write(folder)) as (agent, born):
@@ -149,6 +151,7 @@ class World:
         fresh = [service for service in services if service.place.split("/")[0] in plan.add]
         builder.start([*fresh, *(asked[n] for n in plan.restart)], topology.sites)
         keep_topology(self.folder, topology)
+        keep_names(self.folder, topology)
         self.topology = topology
         took = time.monotonic() - began
         self.record = replace(self.record, state="up", services=tuple(services), up_s=took).write(self.folder)

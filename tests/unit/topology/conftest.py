@@ -1,15 +1,12 @@
 """Topologies as texts, loaded by way of real files."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from topology_texts import Load, Refuse, load_text
 
 from emulator.errors import WrongInput
-from emulator.topology import Known, Topology, load
-
-Load = Callable[[str | bytes], Topology]
-Refuse = Callable[[str | bytes], tuple[str, ...]]
+from emulator.topology import Known, Topology
 
 
 @pytest.fixture(scope="session")
@@ -25,11 +22,10 @@ def known() -> Known:
 @pytest.fixture(scope="session")
 def loaded(known: Known, tmp_path_factory: pytest.TempPathFactory) -> Load:
     """Loads a text as a file named `x.yaml`."""
-    file = tmp_path_factory.mktemp("topologies") / "x.yaml"
+    folder = tmp_path_factory.mktemp("topologies")
 
     def from_text(text: str | bytes) -> Topology:
-        file.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return load(file, known)
+        return load_text(text, known, folder)
 
     return from_text
 
