@@ -31,7 +31,7 @@ def _private_mounts(folder: str) -> None:
 
 
 def _own_names(folder: str) -> None:
-    """Names come from the world's own file. The host's name server can't be reached: who asked it would wait for seconds."""
+    """Names come from the world's own file; who asked the host's name server, out of reach, would wait for seconds."""
     syscalls.mount(f"{folder}/hosts", "/etc/hosts", "none", syscalls.MS_BIND)
     if Path("/etc/resolv.conf").is_file():  # a link into /run leads nowhere by now
         syscalls.mount(os.devnull, os.path.realpath("/etc/resolv.conf"), "none", syscalls.MS_BIND)

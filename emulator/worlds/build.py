@@ -67,7 +67,7 @@ class Builder:
         self._agent.configure([wiring.known_ports([0, *indices]), policy.rules(indices)])
 
     def shape(self, topology: Topology, tree: Literal["new", "other sites", "same sites"]) -> None:
-        """Give the router its routes and queues. With the same sites, values change in place: nothing queued is lost."""
+        """Give the router its routes and queues. With the same sites, values change in place and nothing is lost."""
         self._kernel.wait(self._agent, self._router_folder())
         routes, queues = shaping.routes(topology), shaping.queues(topology)
         if tree != "same sites":
