@@ -14,7 +14,7 @@ from emulator.errors import CannotHere, WrongState
 from emulator.inside.init import AGENT_SOCKET
 from emulator.reach import Agent
 from emulator.waiting import wait_until
-from emulator.worlds.record import WorldRecord
+from emulator.worlds.record import WorldRecord, forget_layer
 
 _START = Path(__file__).parent.parent / "inside" / "start.py"
 _COMPLETE = b"\n"
@@ -75,8 +75,8 @@ def end(record: WorldRecord) -> None:
 
 
 def erase(folder: Path) -> None:
-    """Remove a dead world's folder. Overlays leave a folder without any permission bits behind."""
-    for work in folder.glob("services/*/work/work"):
-        work.chmod(0o700)
+    """Remove a dead world's folder."""
+    for service in folder.glob("services/*"):
+        forget_layer(service)
     if folder.exists():
         shutil.rmtree(folder)

@@ -12,7 +12,7 @@ from emulator.places import Service, pacs_address
 from emulator.reach import Agent
 from emulator.topology.resolved import Site, Topology
 from emulator.wan import WanKernel
-from emulator.worlds.record import service_folder, write_files
+from emulator.worlds.record import by_name, forget_layer, service_folder, write_files
 
 Progress = Callable[[str, int, int], None]
 
@@ -42,18 +42,20 @@ class Builder:
         self._kernel.start(self._agent, self._router_folder())
         self._agent.configure([wiring.uplink(0, "hub"), wiring.hub()])
 
-    def add_sites(self, sites: Sequence[Site]) -> None:
-        done = 0
+    def add_sites(self, sites: Sequence[Site], services: Sequence[Service]) -> None:
+        """Build sites; each one's services start as soon as it stands, and need not answer yet."""
+        of_site = {site.name: [one for one in services if one.place.split("/")[0] == site.name] for site in sites}
         with ThreadPoolExecutor(_HANDS) as hands:
-            for _ in hands.map(self._add_site, sites):
-                done += 1
+            for done, _ in enumerate(hands.map(lambda site: self._add_site(site, of_site[site.name]), sites), 1):
                 self._progress("sites", done, len(sites))
 
-    def _add_site(self, site: Site) -> None:
+    def _add_site(self, site: Site, services: Sequence[Service]) -> None:
         machine = machine_of(site)
         self._agent.add_places([*wiring.places(site), *machine.places(site)], wiring.SETTINGS)
         steps = [*wiring.site_steps(site), *machine.cable(site), ledger.counters(site)]
         self._agent.configure(steps)
+        for service in services:
+            self._launch(service, site)
 
     def remove_sites(self, sites: Sequence[Site], services: Iterable[Service]) -> None:
         for site in sites:
@@ -78,21 +80,26 @@ class Builder:
             text = "\n".join(lines).replace("@DEV@", device) + "\n"
             self._kernel.run(self._agent, (program, "-batch", "-"), text)
 
-    def start(self, services: Sequence[Service], sites: Sequence[Site]) -> None:
-        """Start services (all at once; the machine's cores share the work) and wait until every one answers."""
+    def restart(self, services: Sequence[Service], before: Sequence[Service], sites: Sequence[Site]) -> None:
+        """Stop services, where they run, and start them as they are wanted now; changed ones on a fresh layer."""
+        self.stop([service for service in before if service.name in by_name(services)])
         at = {site.name: site for site in sites}
-        with ThreadPoolExecutor(_HANDS) as hands:
-            for service in hands.map(lambda one: self._launch(one, at[one.place.split("/")[0]]), services):
-                self._progress("PACS started", services.index(service) + 1, len(services))
+        for service in services:
+            if service not in before:
+                forget_layer(service_folder(self._folder, service.name))
+            self._launch(service, at[service.place.split("/")[0]])
+
+    def wait(self, services: Sequence[Service], sites: Sequence[Site]) -> None:
+        """Wait until every service answers."""
+        at = {site.name: site for site in sites}
         for done, service in enumerate(services, 1):
             self._await(service, at[service.place.split("/")[0]])
             self._progress("PACS answering", done, len(services))
 
-    def _launch(self, service: Service, site: Site) -> Service:
+    def _launch(self, service: Service, site: Site) -> None:
         folder = service_folder(self._folder, service.name)
         write_files(folder, service)
         machine_of(site).start(self._agent, service, str(folder))
-        return service
 
     def _await(self, service: Service, site: Site) -> None:
         folder = service_folder(self._folder, service.name)

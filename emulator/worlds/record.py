@@ -1,6 +1,7 @@
 """What is kept of a world: its topology, its services, its init's process."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,6 +80,14 @@ def keep_names(folder: Path, topology: Topology) -> None:
 
 def service_folder(folder: Path, name: str) -> Path:
     return folder / "services" / name.replace("/", ".")
+
+
+def forget_layer(folder: Path) -> None:
+    """Remove what a service has written over its storage. An overlay leaves a folder without permission bits behind."""
+    if (folder / "work" / "work").exists():
+        (folder / "work" / "work").chmod(0o700)
+    for layer in (folder / "upper", folder / "work"):
+        shutil.rmtree(layer, ignore_errors=True)
 
 
 def write_files(folder: Path, service: Service) -> None:

@@ -113,10 +113,10 @@ class World:
             with birth.born(folder, record.write(folder)) as (agent, born):
                 builder = Builder(folder, agent, kernel, progress)
                 builder.begin()
-                builder.add_sites(topology.sites)
+                builder.add_sites(topology.sites, services)
                 builder.guard(topology.sites)
-                builder.start(services, topology.sites)
                 builder.shape(topology, "new")
+                builder.wait(services, topology.sites)
                 keep_topology(folder, topology)
                 record = replace(born, state="up", services=tuple(services), up_s=time.monotonic() - began).write(
                     folder
@@ -144,12 +144,13 @@ class World:
         new = {site.name: site for site in topology.sites}
         asked = by_name(services)
         builder.remove_sites([old[n] for n in plan.remove], self.record.services)
-        builder.add_sites([new[n] for n in plan.add])
+        fresh = [service for service in services if service.place.split("/")[0] in plan.add]
+        builder.add_sites([new[n] for n in plan.add], fresh)
         builder.guard(topology.sites)
         builder.shape(topology, "other sites" if plan.add or plan.remove else "same sites")
-        builder.stop([service for service in self.record.services if service.name in plan.restart])
-        fresh = [service for service in services if service.place.split("/")[0] in plan.add]
-        builder.start([*fresh, *(asked[n] for n in plan.restart)], topology.sites)
+        again = [asked[n] for n in plan.restart]
+        builder.restart(again, self.record.services, topology.sites)
+        builder.wait([*fresh, *again], topology.sites)
         keep_topology(self.folder, topology)
         keep_names(self.folder, topology)
         self.topology = topology
