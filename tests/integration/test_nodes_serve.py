@@ -62,8 +62,9 @@ with DicomWeb(url + "/dicom-web/") as client:
     for uid in uids:
         study, payload = client.study(uid)
         shapes = {modality: volume.values.shape for modality, volume in study.volumes.items()}
-        pulled.append({"uid": study.uid, "label": study.label, "patient": study.patient_id, "rx": payload.rx, "tx": payload.tx,
-                       "shapes": shapes, "sums": {m: float(v.values.sum()) for m, v in study.volumes.items()}})
+        sums = {modality: float(volume.values.sum()) for modality, volume in study.volumes.items()}
+        pulled.append({"uid": study.uid, "label": study.label, "patient": study.patient_id,
+                       "rx": payload.rx, "tx": payload.tx, "shapes": shapes, "sums": sums})
     time.sleep(3)  # Orthanc closes an idle connection meanwhile
     client.study(uids[0])
     try:

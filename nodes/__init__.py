@@ -1,0 +1,1 @@
+"""What stands at a site: its PACS, the studies in it, and the client that pulls them."""

@@ -1,0 +1,141 @@
+"""The process that bakes: in namespaces of its own, two workers a core, one real server a worker.
+
+Run as `python -m nodes.cohorts.oven`; reads its orders from stdin as one JSON document and prints one JSON event a
+line: `{"site": …}` for every study that is stored, `{"failed": why, "full": bool}` when it gives up.
+"""
+
+import errno
+import fcntl
+import json
+import multiprocessing
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emulator.topology.resolved import Cohort
+from nodes import pacs
+from nodes.cohorts import scanners
+from nodes.cohorts.entries import seal, storage_of
+from nodes.cohorts.keys import entropy
+from nodes.dicom.archive import packed, study_files
+from nodes.dicom.study import Context
+from nodes.errors import TestbedError
+from nodes.phantoms.studio import Studio
+from nodes.phantoms.subjects import LABELS, Label, Subject, draw
+
+_FIRST_PORT = 8042
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
+
+
+@dataclass(frozen=True)
+class Order:
+    """One site's cohort and where it goes."""
+
+    site: str
+    flavour: str
+    cohort: Cohort
+    key: str
+    seed: int
+    shelf: Path
+
+
+def subjects(cohort: Cohort, site: str, seed: int) -> Iterator[Subject]:
+    """The people of a cohort, numbered from 1, classes in a random order."""
+    labels: list[Label] = [label for label in LABELS for _ in range(cohort.classes.get(label, 0))]
+    np.random.default_rng(entropy(seed, site, "order of classes")).shuffle(labels)
+    for number, label in enumerate(labels, start=1):
+        yield draw(number, label, np.random.SeedSequence(entropy(seed, site, f"subject {number}")))
+
+
+def studies(studio: Studio, order: Order) -> Iterator[bytes]:
+    """Each study of an order as a zip of DICOM files."""
+    cohort = order.cohort
+    context = Context(order.site, order.seed, scanners.get(cohort.scanner))
+    protocol = np.random.SeedSequence(entropy(order.seed, order.site, "scanner"))
+    for subject in subjects(cohort, order.site, order.seed):
+        pictures = studio.pictures(subject, cohort.scanner, cohort.modalities, protocol)
+        yield packed(study_files(context, subject, pictures, cohort.storage))
+
+
+def fill(studio: Studio, order: Order, port: int) -> None:
+    """Bake one order: into a temporary folder, and by one rename into the shelf."""
+    temporary = order.shelf / f".baking-{order.key}"
+    storage = storage_of(temporary)
+    storage.mkdir(parents=True)
+    with pacs.get(order.flavour).fill(storage, port) as server:
+        for archive in studies(studio, order):
+            server.put(archive)
+            _say({"site": order.site})
+        answer = server.count()
+    if answer.studies != order.cohort.studies:
+        raise TestbedError(f"{order.site}: the server holds {answer.studies} studies, not {order.cohort.studies}")
+    seal(temporary, order.site, answer)
+    temporary.rename(order.shelf / order.key)
+
+
+def _say(event: dict[str, Any]) -> None:
+    # One write of less than a page: lines of several workers do not mix on a pipe.
+    os.write(sys.stdout.fileno(), json.dumps(event).encode() + b"\n")
+
+
+def _raise_loopback() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP))
+
+
+_studio: Studio | None = None
+
+
+def _work(order: Order) -> None:
+    if _studio is None:
+        raise RuntimeError("the templates must be loaded before the workers are forked")
+    worker = int(multiprocessing.current_process().name.rsplit("-", 1)[-1])
+    fill(_studio, order, _FIRST_PORT + worker)
+
+
+def _orders() -> list[Order]:
+    given = json.load(sys.stdin)
+    return [
+        Order(one["site"], one["flavour"], Cohort(**one["cohort"]), one["key"], given["seed"], Path(given["shelf"]))
+        for one in given["orders"]
+    ]
+
+
+def main() -> None:
+    """Bake all orders."""
+    global _studio  # the workers are forked, and share the templates by that
+    orders = _orders()
+    _raise_loopback()
+    _studio = Studio()
+    # Two workers a core: Orthanc takes 3 s to stop, and sleeps through them while the other one works.
+    workers = min(len(orders), 2 * len(os.sched_getaffinity(0)))
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as pool:
+        for result in [pool.submit(_work, order) for order in orders]:
+            result.result()
+
+
+def run() -> int:
+    """`main` with its failures told as an event; the exit code."""
+    try:
+        main()
+    except OSError as error:
+        _say({"failed": str(error), "full": error.errno in (errno.ENOSPC, errno.EDQUOT)})
+    except TestbedError as error:
+        prefix = "cannot: " if error.exit_code == 3 else ""
+        _say({"failed": f"{prefix}{error}", "full": False})
+    else:
+        return 0
+    return 1
+
+
+if __name__ == "__main__":
+    # The pool would first finish every other order; the namespace ends them all with us instead.
+    os._exit(run())

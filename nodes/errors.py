@@ -1,0 +1,39 @@
+"""What can go wrong at a site.
+
+TestbedError
+├── WrongInput
+│   └── UnknownName        a flavour or scanner that does not exist
+├── CannotHere
+│   └── NoRoom             the disk that should hold cohorts is full
+└── PullFailed             a PACS answered something that is not the study that was asked for
+    └── Unreadable         bytes that are not the DICOM that was expected
+"""
+
+import difflib
+from collections.abc import Iterable
+
+from emulator.errors import CannotHere, TestbedError, WrongInput
+
+__all__ = ["CannotHere", "NoRoom", "PullFailed", "TestbedError", "UnknownName", "Unreadable", "WrongInput"]
+
+
+class UnknownName(WrongInput):
+    """`name` is not one of `known`; the message offers the nearest one."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        choices = sorted(known)
+        near = difflib.get_close_matches(name, choices, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else "."
+        super().__init__(f"{what} '{name}' is not known{hint} Known: {', '.join(choices)}.")
+
+
+class NoRoom(CannotHere):
+    """There is no room left in the cache."""
+
+
+class PullFailed(TestbedError):  # noqa: N818 - reads as the sentence it is
+    """A PACS did not give what was asked of it."""
+
+
+class Unreadable(PullFailed):
+    """What came is not the DICOM that was expected."""

@@ -1,0 +1,112 @@
+"""From the files of a study, in any order, to its volumes and its label."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from nodes.dicom import labels
+from nodes.errors import Unreadable
+from nodes.phantoms.subjects import Label
+from nodes.pull.frames import Frame, by_pydicom, header, quick
+
+Matrix: TypeAlias = npt.NDArray[np.float64]
+
+_UNEVEN = 0.05  # of the distance between slices: more is a missing slice, or two volumes in one series
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A 3-D image: `values` float32, indexed (z, y, x), in the image's own quantity (rescale applied: SUV for PET).
+
+    `affine` (4 × 4) maps an index written (x, y, z, 1) to DICOM's patient coordinates LPS in millimetres:
+    `affine @ [x, y, z, 1] = [left, posterior, superior, 1]` of the centre of `values[z, y, x]`.
+    """
+
+    values: npt.NDArray[np.float32]
+    affine: Matrix
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study: `volumes` by DICOM modality ("MR", "PT").
+
+    Of several series of one modality, the lowest Series Number counts.
+    """
+
+    uid: str
+    patient_id: str
+    label: Label
+    volumes: Mapping[str, Volume]
+
+
+@dataclass
+class Assembly:
+    """A study that is being put together file by file; only its pixels are kept."""
+
+    _frames: dict[str, list[Frame]] = field(default_factory=dict)
+    _headers: dict[str, Dataset] = field(default_factory=dict)
+
+    def add(self, data: bytes) -> None:
+        """Take one DICOM file; raises Unreadable."""
+        for one in quick(data) or by_pydicom(data):
+            if one.series not in self._headers:
+                self._headers[one.series] = header(data)
+            self._frames.setdefault(one.series, []).append(one)
+
+    def study(self, uid: str) -> Study:
+        """The study, once all files are there; raises Unreadable where it is none, or not the one called `uid`."""
+        if not self._headers:
+            raise Unreadable(f"study {uid}: the PACS sent no image")
+        ordered = sorted(self._headers.items(), key=lambda item: int(item[1].get("SeriesNumber") or 0), reverse=True)
+        first = ordered[-1][1]
+        for dataset in self._headers.values():
+            if str(dataset.get("StudyInstanceUID")) != uid:
+                raise Unreadable(f"study {uid}: the PACS sent a file of study {dataset.get('StudyInstanceUID')}")
+        # The lowest number comes last, and so is the one that stays.
+        volumes = {str(dataset.Modality): volume(self._frames[series]) for series, dataset in ordered}
+        return Study(uid, str(first.get("PatientID", "")), labels.read(first), volumes)
+
+
+def volume(frames: Sequence[Frame]) -> Volume:
+    """Stack frames by their positions along the normal; raises Unreadable where they do not make one even stack."""
+    first = frames[0]
+    if any(
+        (f.orientation, f.spacing, f.stored.shape) != (first.orientation, first.spacing, first.stored.shape)
+        for f in frames
+    ):
+        raise Unreadable(f"series {first.series}: its slices differ in orientation, spacing or size")
+    across, down = np.array(first.orientation[:3]), np.array(first.orientation[3:])
+    along = np.array([frame.position for frame in frames]) @ np.cross(across, down)
+    order = np.argsort(along, kind="stable")
+    values = np.empty((len(frames), *first.stored.shape), np.float32)
+    for place, index in enumerate(order):
+        frame = frames[index]
+        np.multiply(frame.stored, np.float32(frame.slope), out=values[place], casting="unsafe")
+        if frame.intercept:
+            values[place] += np.float32(frame.intercept)
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = across * first.spacing[1], down * first.spacing[0]
+    affine[:3, 2] = _step(frames, order, along)
+    affine[:3, 3] = frames[order[0]].position
+    return Volume(values, affine)
+
+
+def _step(frames: Sequence[Frame], order: npt.NDArray[np.intp], along: npt.NDArray[np.float64]) -> Matrix:
+    """From one slice to the next, mm."""
+    first, last = frames[order[0]], frames[order[-1]]
+    if len(frames) == 1:
+        return np.cross(first.orientation[:3], first.orientation[3:])
+    gaps = np.diff(along[order])
+    middle = float(np.median(gaps))
+    if middle <= 0 or np.abs(gaps - middle).max() > _UNEVEN * middle:
+        worst = float(gaps[int(np.argmax(np.abs(gaps - middle)))])
+        raise Unreadable(
+            f"series {first.series}: {len(frames)} slices, most {middle:.2f} mm apart, but two of them {worst:.2f} mm; "
+            "a slice is missing or there twice"
+        )
+    step: Matrix = (np.array(last.position) - np.array(first.position)) / (len(frames) - 1)
+    return step
