@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from emulator.inside import agent, router, syscalls  # noqa: E402 - the path above is what finds it
+from emulator.inside import agent, router, syscalls
 
 _MODULES = ("sch_netem", "sch_htb", "cls_u32", "veth", "bridge")
 _POWER_OFF = 0x4321FEDC
