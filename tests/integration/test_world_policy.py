@@ -11,7 +11,7 @@ from emulator.worlds import World
 
 pytestmark = pytest.mark.integration
 
-ONE, OTHER = "regional-01/worker", "vdsl-02"
+ONE = "regional-01/worker"
 
 
 def _reaches(world: World, place: str, host: str, *more: str) -> bool:
@@ -73,3 +73,11 @@ def test_the_world_has_no_way_to_the_host(network: World) -> None:
         links = json.loads(network.output(place, ["ip", "-j", "link"])[1])
         assert not {link["ifname"] for link in links} & {"docker0", "enp0s3", "ens3"}
     assert network.output("wan", ["ip", "route", "get", "192.0.2.1"])[0] != 0
+
+
+def test_names_are_the_worlds_own_and_nobody_waits_for_a_name_server(network: World) -> None:
+    assert network.output(ONE, ["getent", "hosts", "hub"])[1].split()[0] == HUB_ADDRESS
+    assert network.output("hub", ["getent", "hosts", "pacs.vdsl-02"])[1].split()[0] == pacs_address(2)
+    began = time.monotonic()
+    assert network.output(ONE, ["getent", "hosts", "nobody.invalid"])[0] != 0
+    assert time.monotonic() - began < 1.0

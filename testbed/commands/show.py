@@ -1,0 +1,73 @@
+"""`testbed show [RUN]`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from testbed.output import document, people, table
+from testbed.parameters import Command, json_option, run_argument
+from testbed.units import percent, seconds
+
+
+@click.command(
+    "show",
+    cls=Command,
+    examples=(
+        ("testbed show", "the newest run: its rounds, its metrics, who was missing and why"),
+        ("testbed show 20261124-110512-a3f1 --json | jq .model_sha256", "one figure of that run"),
+    ),
+)
+@run_argument
+@json_option
+def command(run: str | None, json: bool) -> None:
+    """Show one run's rounds and metrics.
+
+    Also who was missing and why, and in which rounds the emulation kept to its bounds (fidelity).
+    """
+    from testbed.runs import opened
+
+    summary = opened(run).summary()
+    if json:
+        document(summary)
+    else:
+        tell(summary, people(json))
+
+
+def tell(summary: Mapping[str, Any], out: Console) -> None:
+    """Prints a run for people."""
+    scores = ("balanced accuracy", "accuracy", "worst site", "loss")
+    shown = table("round", *scores, "took part", "missing", "emulated", "here", "fidelity")
+    for entry in summary["rounds"]:
+        shown.add_row(*_row(entry))
+    out.print(shown)
+    for entry in summary["rounds"]:
+        for site, why in entry["missing"].items():
+            out.print(f"round {entry['round']}: {site} was missing: {why}", soft_wrap=True)
+    what = f"{summary['task']} by {summary['algorithm']} over {summary['world']}, seed {summary['seed']}"
+    out.print(f"{summary['run']}: {summary['state']}; {what}", soft_wrap=True)
+    out.print(f"model {summary['model_sha256'] or 'none yet'}", soft_wrap=True)
+
+
+def _row(entry: Mapping[str, Any]) -> list[str | Text]:
+    metrics = entry["metrics"]
+    missing = len(entry["missing"])
+    return [
+        str(entry["round"]),
+        share(metrics.get("balanced_accuracy")),
+        share(metrics.get("accuracy")),
+        share(metrics.get("worst_site_accuracy")),
+        "-" if metrics.get("loss") is None else f"{metrics['loss']:.3f}",
+        str(len(entry["participants"])),
+        Text(str(missing), style="red" if missing else ""),
+        seconds(entry["emulated_s"]),
+        seconds(entry["wall_s"]),
+        Text(entry["fidelity"], style="green" if entry["fidelity"] == "ok" else "bold red"),
+    ]
+
+
+def share(value: float | None) -> str:
+    """A metric, or a dash where it was not measured."""
+    return "-" if value is None else percent(value)

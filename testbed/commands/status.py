@@ -1,0 +1,71 @@
+"""`testbed status [WORLD]`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.text import Text
+
+from testbed.output import document, people, table
+from testbed.parameters import Command, json_option, world_argument
+from testbed.units import octets, rate, seconds
+
+
+@click.command(
+    "status",
+    cls=Command,
+    examples=(
+        ("testbed status", "the only world, site by site, each PACS asked now"),
+        ("testbed status --json | jq '[.sites[].pacs.answers] | all'", "whether every PACS answers"),
+    ),
+)
+@world_argument
+@json_option
+def command(world: str | None, json: bool) -> None:
+    """Show one world, site by site.
+
+    Each PACS is asked now, from inside its site, what it is and how much it holds.
+    """
+    from emulator.worlds import World
+    from testbed.inspection import inspect
+
+    found = inspect(World.open(world))
+    if json:
+        document(found)
+    else:
+        _show(found)
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    out = people(json=False)
+    names = ("site", "group", "machine", "state", "address", "PACS", "link")
+    shown = table(*names, "down", "up", "RTT", "studies", "instances", left=len(names))
+    for site in found["sites"]:
+        shown.add_row(*_row(site))
+    out.print(shown)
+    for site in found["sites"]:
+        if not site["pacs"]["answers"]:
+            out.print(f"{site['name']}: {site['pacs']['error']}", soft_wrap=True)
+    answering = sum(site["pacs"]["answers"] for site in found["sites"])
+    size = f"{octets(found['memory_bytes'])} of memory; up after {seconds(found['up_s'])}"
+    wan = f"WAN by the {found['wan']['kernel']} kernel"
+    answers = f"{answering} of {len(found['sites'])} PACS answer"
+    out.print(f"{found['world']} is {found['state']}: {answers}; {size}; {wan}", soft_wrap=True)
+
+
+def _row(site: Mapping[str, Any]) -> list[str | Text]:
+    pacs, down, up = site["pacs"], site["link"]["down"], site["link"]["up"]
+    return [
+        site["name"],
+        site["group"],
+        site["machine"],
+        Text(site["state"], style="green" if site["state"] == "up" else "bold red"),
+        site["address"],
+        f"{pacs['flavour']} {pacs['version']}",
+        site["link"]["profile"],
+        rate(down["rate_bps"]),
+        rate(up["rate_bps"]),
+        seconds(down["delay_s"] + up["delay_s"]),
+        str(pacs["studies"]),
+        str(pacs["instances"]),
+    ]

@@ -1,0 +1,74 @@
+"""`testbed train [WORLD]`."""
+
+from typing import Any
+
+import click
+
+from emulator.errors import WrongInput
+from testbed.commands.show import tell
+from testbed.completion import complete_runs
+from testbed.output import document, people
+from testbed.parameters import Command, json_option, world_argument
+
+
+@click.command(
+    "train",
+    cls=Command,
+    examples=(
+        ("testbed train", "what the topology's `training` says, over the only world"),
+        ("testbed train fifty-sites --rounds 20 --seed 3", "more rounds, other first weights and batches"),
+        ("testbed train --algorithm local-only --set learning_rate=0.01", "every site by itself, for comparison"),
+        ("testbed train --resume 20261124-110512-a3f1", "go on with an interrupted run where it stopped"),
+    ),
+)
+@world_argument
+@click.option("--task", help="What is learned; without it, the topology's.")
+@click.option("--algorithm", help="How hub and workers update the model; without it, the topology's.")
+@click.option("--rounds", type=click.IntRange(min=1), help="How many rounds; without it, the topology's.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of weights and batches; without it, the topology's.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    envvar="TESTBED_TRAIN_SET",
+    help="Another key of the topology's `training`, or options.NAME; may be given several times.",
+)
+@click.option("--resume", metavar="RUN", shell_complete=complete_runs, help="Go on with an interrupted run.")
+@json_option
+def command(
+    world: str | None,
+    task: str | None,
+    algorithm: str | None,
+    rounds: int | None,
+    seed: int | None,
+    settings: tuple[str, ...],
+    resume: str | None,
+    json: bool,
+) -> None:
+    """Train over a world, recorded; print the run's id.
+
+    The same topology and seed give the same model, whatever the order in which updates arrive. Ctrl-C stops the run;
+    --resume goes on at the round that was lost and reaches the same model.
+    """
+    from testbed.runs import opened
+    from testbed.training import again, fresh
+
+    if resume is not None:
+        _alone(task=task, algorithm=algorithm, rounds=rounds, seed=seed, set=settings or None)
+        run = again(resume, world)
+    else:
+        run = fresh(world, task, algorithm, rounds, seed, settings)
+    summary = opened(run).summary()
+    tell(summary, people(json=True))
+    if json:
+        document(summary)
+    else:
+        click.echo(run)
+
+
+def _alone(**options: Any) -> None:
+    """A resumed run keeps what it was started with: anything else would be another run."""
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if given:
+        raise WrongInput(f"--resume goes on with a run as it was started; leave out {', '.join(given)}")

@@ -1,0 +1,77 @@
+"""`testbed validate TOPOLOGY`."""
+
+import json as decoder
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from emulator.errors import TopologyErrors
+from emulator.topology import Site, Topology, dump
+from testbed.composition import read
+from testbed.output import document, people, table
+from testbed.parameters import Command, json_option, topology_argument
+from testbed.units import counted, rate, seconds
+
+
+@click.command(
+    "validate",
+    cls=Command,
+    examples=(
+        (
+            "testbed validate topologies/quickstart.yaml",
+            "every site as it will be, or every mistake with its line",
+        ),
+        ("testbed validate my.yaml --json | jq .topology.sites[0]", "the same for a program"),
+    ),
+)
+@topology_argument
+@json_option
+def command(topology: Path, json: bool) -> None:
+    """Check a topology and print it resolved.
+
+    Groups are stamped out, defaults filled in, random draws made. Every mistake is told at once, each
+    with file, line, column, what was found and what was expected.
+    """
+    try:
+        found = read(topology)
+    except TopologyErrors as errors:
+        if json:
+            document({"valid": False, "problems": list(errors.problems)})
+        raise
+    if json:
+        document({"valid": True, "problems": [], "topology": decoder.loads(dump(found))})
+        return
+    _show(found)
+
+
+def _show(topology: Topology) -> None:
+    out = people(json=False)
+    names = ("site", "group", "link", "PACS", "scanner", "storage")
+    classes = list(dict.fromkeys(name for site in topology.sites for name in site.cohort.classes))
+    shown = table(*names, "down", "up", "RTT", "studies", *classes, left=len(names))
+    for site in topology.sites:
+        shown.add_row(*_row(site, classes))
+    out.print(shown)
+    training = topology.training
+    studies = sum(site.cohort.studies for site in topology.sites)
+    size = f"{counted(len(topology.sites), 'site')}, {counted(studies, 'study')}, seed {topology.seed}"
+    what = f"{training.task} by {training.algorithm}, {counted(training.rounds, 'round')}"
+    out.print(f"{topology.name}: {size}; {what}", soft_wrap=True)
+
+
+def _row(site: Site, classes: Sequence[str]) -> list[str]:
+    link, cohort = site.link, site.cohort
+    return [
+        site.name,
+        site.group,
+        link.profile,
+        site.pacs.profile,
+        cohort.scanner,
+        cohort.storage,
+        rate(link.down.rate_bps),
+        rate(link.up.rate_bps),
+        seconds(link.down.delay_s + link.up.delay_s),
+        str(cohort.studies),
+        *(str(cohort.classes.get(name, 0)) for name in classes),
+    ]

@@ -1,0 +1,79 @@
+"""Puts the packages below together: a topology's words, its cohorts, its services, its world."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator.errors import WrongInput
+from emulator.places import Service
+from emulator.topology import Known, Topology, load
+from emulator.worlds import Changes, World, changes, home
+from nodes import cohorts
+from nodes.cohorts import scanners
+from nodes.cohorts.entries import damage, storage_of
+from nodes.pacs import flavours
+from testbed.progress import Report
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `up` would do. `up`: the world is up now; `bake`: sites whose studies are not baked yet."""
+
+    up: bool
+    bake: tuple[str, ...]
+    changes: Changes
+
+
+def known() -> Known:
+    """The words that a topology may use for what these packages offer."""
+    from trainer import algorithms, tasks
+
+    return Known(
+        flavours=frozenset(flavours.names()),
+        scanners=frozenset(scanners.names()),
+        tasks=frozenset(tasks.names()),
+        algorithms=frozenset(algorithms.names()),
+    )
+
+
+def read(path: Path) -> Topology:
+    """The topology in a file, checked. Raises `TopologyErrors` with all that is wrong in it."""
+    return load(path, known())
+
+
+def world_name(name: str) -> str:
+    """The name itself, where a folder and a command line can carry it. Raises `WrongInput`."""
+    if not _NAME.fullmatch(name):
+        raise WrongInput(f"--name: '{name}' can't name a world; expected 1 to 32 of a-z, 0-9 and '-', not '-' first")
+    return name
+
+
+def services(topology: Topology, storages: Mapping[str, Path]) -> tuple[Service, ...]:
+    """The PACS of every site, each over its baked storage."""
+    return tuple(flavours.get(site.pacs.flavour).service(site, storages[site.name]) for site in topology.sites)
+
+
+def bring_up(topology: Topology, name: str, wan: str | None, report: Report) -> World:
+    """Bakes what is not baked, then brings the world up, or changes it where it is up already."""
+    storages = cohorts.bake(topology.sites, topology.seed, cache(), report)
+    return World.up(topology, name, services(topology, storages), wan, report)
+
+
+def planned(topology: Topology, name: str) -> Plan:
+    """What `bring_up` would do; does none of it."""
+    shelf = cache() / "cohorts"
+    entries = {s.name: shelf / cohorts.key(s.cohort, s.name, topology.seed, s.pacs.flavour) for s in topology.sites}
+    bake = tuple(name for name, entry in entries.items() if damage(entry))
+    wanted = services(topology, {name: storage_of(entry) for name, entry in entries.items()})
+    present = World.present(name)
+    if present is None:
+        return Plan(False, bake, changes(None, (), topology, wanted))
+    return Plan(True, bake, present.planned(topology, wanted))
+
+
+def cache() -> Path:
+    """Where baked cohorts are kept, shared by all worlds of this home."""
+    return home() / "cache"

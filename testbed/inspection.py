@@ -1,0 +1,63 @@
+"""One world, site by site: what it was asked to be, and what each PACS says of itself when asked now."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+import httpx
+
+from emulator.errors import TestbedError
+from emulator.places import HUB_ADDRESS, pacs_address
+from emulator.topology import Link, Site
+from emulator.worlds import World
+from nodes.pacs import flavours
+
+ASKED_AT_ONCE = 16  # two processors serve fifty PACS no faster with more
+
+
+def inspect(world: World) -> dict[str, Any]:
+    """The document of `status --json`: SI units, fractions from 0 to 1."""
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as hands:
+        memory = hands.submit(world.memory_bytes)
+        alive = world.services()
+        sites = list(hands.map(lambda site: _site(world, site, alive), world.topology.sites))
+    return {
+        "world": world.name,
+        "state": world.state,
+        "wan": {"kernel": world.record.wan},
+        "memory_bytes": memory.result(),
+        "up_s": world.record.up_s,
+        "hub": {"address": HUB_ADDRESS, "link": _link(world.topology.hub.link)},
+        "sites": sites,
+    }
+
+
+def _site(world: World, site: Site, alive: Mapping[str, bool]) -> dict[str, Any]:
+    pacs = _pacs(world, site)
+    runs = any(up for name, up in alive.items() if name.split("/")[0] == site.name)
+    return {
+        "name": site.name,
+        "group": site.group,
+        "machine": site.machine,
+        "state": "up" if pacs["answers"] else "silent" if runs else "fallen",
+        "address": pacs_address(site.index),
+        "pacs": pacs,
+        "link": _link(site.link),
+    }
+
+
+def _pacs(world: World, site: Site) -> dict[str, Any]:
+    """What the PACS answers; where it doesn't, `answers` is false, figures are zero and `error` says why."""
+    flavour = flavours.get(site.pacs.flavour)
+    try:
+        said = flavour.probe(site, world.transport(f"{site.name}/worker"))
+    except (TestbedError, httpx.HTTPError) as error:
+        silent = {"version": "", "studies": 0, "instances": 0, "answers": False}
+        return {"flavour": site.pacs.flavour, **silent, "error": str(error)}
+    told = {"version": said.version, "studies": said.studies, "instances": said.instances}
+    return {"flavour": site.pacs.flavour, **told, "answers": True}
+
+
+def _link(link: Link) -> dict[str, Any]:
+    return {"profile": link.profile, "down": asdict(link.down), "up": asdict(link.up)}

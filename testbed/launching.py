@@ -1,0 +1,71 @@
+"""What a training is started with: a world, a topology's training and a seed become one file that the trainer reads."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from emulator.errors import WrongState
+from emulator.places import DICOMWEB_PORT, pacs_address
+from emulator.topology import Site, Topology, Training, dump
+from emulator.worlds import World
+from testbed import runs
+from testbed.machine import processors
+from trainer.config import LaunchConfig, SitePlace, read
+
+LAUNCH = "launch.json"
+WORKERS = "workers"
+
+
+def composed(world: World, training: Training, seed: int) -> Path:
+    """Makes the folder of a new run and writes its launch file there; returns the file."""
+    folder = runs.folder(runs.new_id())
+    folder.mkdir(parents=True)
+    topology = folder / "topology.json"
+    topology.write_text(dump(replace(world.topology, training=training)))
+    config = LaunchConfig(
+        run_folder=folder,
+        world=world.name,
+        topology_path=topology,
+        sites=tuple(_place(site, folder) for site in world.topology.sites),
+        seed=seed,
+        training=training,
+        cpu_slots=processors(),
+    )
+    return _written(config)
+
+
+def recomposed(world: World, run: str) -> Path:
+    """Writes the launch file for going on with a run. Raises `WrongState` where the world is not what it ran on."""
+    config = read(runs.folder(run) / "config.json")
+    ran_on = runs.opened(run).topology()
+    if differ := _differences(ran_on, world.topology):
+        raise WrongState(
+            f"run {run} can't go on over world '{world.name}': {differ} changed since; "
+            "bring up the topology that it was started on"
+        )
+    return _written(config.model_copy(update={"resume": True, "world": world.name}))
+
+
+def _written(config: LaunchConfig) -> Path:
+    path = config.run_folder / LAUNCH
+    path.write_text(config.model_dump_json(indent=2))
+    return path
+
+
+def _place(site: Site, folder: Path) -> SitePlace:
+    """A run's worker begins with an empty disk, so that two runs over one world cost the same."""
+    return SitePlace(
+        name=site.name,
+        place=f"{site.name}/worker",
+        pacs_url=f"http://{pacs_address(site.index)}:{DICOMWEB_PORT}/dicom-web",
+        cache_folder=folder / WORKERS / site.name,
+    )
+
+
+def _differences(before: Topology, now: Topology) -> str:
+    """What differs besides the training, which the run brings along."""
+    parts = {
+        "its seed": (before.seed, now.seed),
+        "its hub": (before.hub, now.hub),
+        "its sites": (before.sites, now.sites),
+    }
+    return ", ".join(name for name, (old, new) in parts.items() if old != new)

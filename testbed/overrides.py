@@ -1,0 +1,73 @@
+"""What `train`'s options change in a topology's training."""
+
+import json as decoder
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from emulator.errors import WrongInput
+from emulator.topology import Training
+
+OPTION = "options."
+_SETTABLE = {
+    field.name: field.type for field in fields(Training) if field.name not in ("task", "algorithm", "rounds", "options")
+}
+
+
+def overridden(
+    training: Training, task: str | None, algorithm: str | None, rounds: int | None, settings: Sequence[str]
+) -> Training:
+    """The training with these over it; None leaves as it is.
+
+    `settings` are `key=value`: a training key of the topology, or `options.NAME` for what is the
+    task's or the algorithm's own. Raises `WrongInput`.
+    """
+    named = {"task": task, "algorithm": algorithm, "rounds": rounds}
+    plain: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
+    options: dict[str, Any] = dict(training.options)
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        if not separator or not key:
+            raise WrongInput(f"--set: '{setting}' is not key=value")
+        if key.startswith(OPTION):
+            options[key.removeprefix(OPTION)] = _value(text)
+        else:
+            plain[key] = _checked(key, _value(text))
+    return replace(training, **plain, options=options)
+
+
+def _value(text: str) -> Any:
+    """Numbers, true and false, as JSON writes them; all else is text."""
+    try:
+        return decoder.loads(text)
+    except ValueError:
+        return text
+
+
+def _checked(key: str, value: Any) -> Any:
+    if key not in _SETTABLE:
+        near = get_close_matches(key, _SETTABLE, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise WrongInput(f"--set: '{key}' is not known; {hint}Known: {', '.join(_SETTABLE)}, {OPTION}NAME")
+    expected, holds = _RULES[key]
+    if not holds(value):
+        raise WrongInput(f"--set {key}={value}: expected {expected}")
+    return value
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_RULES: Mapping[str, tuple[str, Any]] = {
+    "local_epochs": ("a whole number from 1", _count),
+    "batch_size": ("a whole number from 1", _count),
+    "learning_rate": ("a number above 0", lambda value: _number(value) and value > 0),
+    "test_fraction": ("a number between 0 and 1", lambda value: _number(value) and 0 < value < 1),
+    "volume_cache": ("true or false", lambda value: isinstance(value, bool)),
+}

@@ -1,0 +1,160 @@
+"""What a report needs to know of one run, read once from its record."""
+
+import datetime
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from emulator.topology import Site, Topology
+from testbed.costs import Cost, costs
+from trainer.record import Run
+
+Outer = TypeVar("Outer", int, str)
+Amount = TypeVar("Amount", int, float)
+
+WAN = ("model", "update", "control")  # what crosses the WAN; pulls stay on the sites' LANs
+PHASES = ("pull", "model", "train", "update", "eval")
+LEADING = "balanced_accuracy"  # the metric that cards and comparisons lead with
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round. `emulated_end_s` counts from the run's start; `metrics` are over all test subjects."""
+
+    number: int
+    wall_s: float
+    emulated_s: float
+    emulated_end_s: float
+    participants: tuple[str, ...]
+    missing: Mapping[str, str]
+    metrics: Mapping[str, float]
+    fidelity: str
+    model_sha256: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Seconds that a site spent on one phase of a round; `modelled` when they come from its profile."""
+
+    round: int
+    site: str
+    phase: str
+    seconds: float
+    modelled: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One run, whole."""
+
+    run: str
+    world: str
+    state: str
+    task: str
+    algorithm: str
+    seed: int
+    started: str  # UTC, to the minute
+    rounds_asked: int
+    why: str  # what ended it, where it failed
+    model_sha256: str
+    versions: Mapping[str, str]
+    rounds: tuple[Round, ...]
+    traffic: tuple[Cost, ...]
+    phases: tuple[Phase, ...]
+    topology: Topology
+    site_metrics: Mapping[str, Mapping[str, float]]  # of the last round, by site
+
+    @cached_property
+    def by_round(self) -> Mapping[int, Mapping[str, int]]:
+        """Round → purpose → wire bytes over all sites."""
+        return _summed((t.round, t.purpose, t.wire) for t in self.traffic)
+
+    @cached_property
+    def by_site(self) -> Mapping[str, Mapping[str, int]]:
+        """Site → purpose → wire bytes over all rounds; every site of the topology is there."""
+        found = _summed((t.site, t.purpose, t.wire) for t in self.traffic)
+        return {site.name: found.get(site.name, {}) for site in self.topology.sites}
+
+    @cached_property
+    def time_by_site(self) -> Mapping[str, Mapping[str, float]]:
+        """Site → phase → emulated seconds over all rounds."""
+        return _summed((p.site, p.phase, p.seconds) for p in self.phases)
+
+    @cached_property
+    def site_named(self) -> Mapping[str, Site]:
+        return {site.name: site for site in self.topology.sites}
+
+    def wire(self, *purposes: str) -> int:
+        """Wire bytes of these purposes over the whole run; of all when none is named."""
+        return sum(t.wire for t in self.traffic if not purposes or t.purpose in purposes)
+
+    @property
+    def last_metrics(self) -> Mapping[str, float]:
+        return self.rounds[-1].metrics if self.rounds else {}
+
+    @property
+    def emulated_s(self) -> float:
+        return self.rounds[-1].emulated_end_s if self.rounds else 0.0
+
+
+def read(run: Run) -> Facts:
+    """Reads all that a report shows of `run`."""
+    summary = run.summary()
+    row = run.connection.execute("SELECT started, versions FROM run").fetchone()
+    ends = dict(run.connection.execute("SELECT round, emulated_end_s FROM rounds").fetchall())
+    return Facts(
+        run=summary["run"],
+        world=summary["world"],
+        state=summary["state"],
+        task=summary["task"],
+        algorithm=summary["algorithm"],
+        seed=summary["seed"],
+        started=f"{datetime.datetime.fromisoformat(row[0]):%Y-%m-%d %H:%M} UTC",
+        rounds_asked=summary["rounds_asked"],
+        why=summary["why"] or "",
+        model_sha256=summary["model_sha256"] or "",
+        versions={name: str(version) for name, version in json.loads(row[1] or "{}").items()},
+        rounds=tuple(_round(entry, ends) for entry in summary["rounds"]),
+        traffic=tuple(costs(run.cost())),
+        phases=tuple(
+            Phase(number, site, phase, seconds, bool(modelled))
+            for number, site, phase, seconds, modelled in run.connection.execute(
+                "SELECT round, site, phase, seconds, emulated FROM times ORDER BY round, site"
+            )
+        ),
+        topology=run.topology(),
+        site_metrics=_site_metrics(run),
+    )
+
+
+def _round(entry: Mapping[str, Any], ends: Mapping[int, float]) -> Round:
+    return Round(
+        number=entry["round"],
+        wall_s=entry["wall_s"],
+        emulated_s=entry["emulated_s"],
+        emulated_end_s=ends.get(entry["round"]) or 0.0,
+        participants=tuple(entry["participants"]),
+        missing=entry["missing"],
+        metrics={name: value for name, value in entry["metrics"].items() if value is not None},
+        fidelity=entry["fidelity"],
+        model_sha256=entry["model_sha256"] or "",
+    )
+
+
+def _site_metrics(run: Run) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for site, name, value in run.connection.execute(
+        "SELECT site, name, value FROM metrics WHERE site != '' AND round = (SELECT max(round) FROM metrics)"
+    ):
+        found.setdefault(site, {})[name] = value
+    return found
+
+
+def _summed(rows: Iterable[tuple[Outer, str, Amount]]) -> dict[Outer, dict[str, Amount]]:
+    sums: defaultdict[Outer, dict[str, Amount]] = defaultdict(dict)
+    for outer, inner, amount in rows:
+        sums[outer][inner] = sums[outer].get(inner, type(amount)(0)) + amount
+    return dict(sums)

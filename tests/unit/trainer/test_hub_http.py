@@ -1,0 +1,275 @@
+"""The hub's HTTP service over real connections, cut ones too."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import uvicorn
+
+from trainer import weights
+from trainer.config import HubPlace
+from trainer.errors import TransferFailed, UpdateRefused
+from trainer.hub.app import app
+from trainer.hub.desk import Desk
+from trainer.messages import Report, Trouble
+from trainer.worker.calls import Caller
+from trainer.worker.hub_client import HubClient
+
+SITES = {"127.64.0.1": "lyon", "127.64.0.2": "nice"}
+LYON, NICE = SITES
+
+
+def model(seed: int = 0, edge: int = 300) -> weights.Weights:
+    draw = np.random.default_rng(seed)
+    return {"w": draw.standard_normal((edge, edge)).astype(np.float32), "b": np.zeros(3, np.float32)}
+
+
+class Server(uvicorn.Server):
+    def install_signal_handlers(self) -> None:  # it runs in a thread
+        pass
+
+
+@dataclass
+class RunningHub:
+    """A hub's desk behind a real server, and who got into trouble."""
+
+    troubles: list[tuple[str, Trouble]] = field(default_factory=list)
+
+    def start(self) -> None:
+        self.desk = Desk(SITES, lambda site, trouble: self.troubles.append((site, trouble)))
+        self.sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+        numbers = [one.getsockname()[1] for one in self.sockets]
+        self.place = HubPlace(
+            place=None,
+            address="127.0.0.1",
+            control_port=numbers[0],
+            model_port=numbers[1],
+            update_port=numbers[2],
+        )
+        service = app(self.desk, dict(zip(numbers, ("control", "model", "update"), strict=True)), poll_s=0.3)
+        config = uvicorn.Config(service, log_config=None, lifespan="off", proxy_headers=False)
+        self.server = Server(config)
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.005)
+
+    def _serve(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.loop.run_until_complete(self.server.serve(self.sockets))
+
+    def now(self, deed: Callable[..., Any], *given: Any) -> Any:
+        """Does something in the server's own thread."""
+
+        async def do() -> Any:
+            return deed(*given)
+
+        return asyncio.run_coroutine_threadsafe(do(), self.loop).result(5)
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.server.force_exit = True
+        self.thread.join(10)
+
+
+@pytest.fixture
+def hub() -> Iterator[RunningHub]:
+    running = RunningHub()
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def lyon(hub: RunningHub) -> Iterator[HubClient]:
+    client = HubClient(hub.place, LYON, deadline_s=5.0)
+    yield client
+    client.close()
+
+
+class CuttingRelay:
+    """A relay to a port that cuts its first connections after some bytes in one direction, then leaves them alone.
+
+    It calls on from the caller's own address, so that the hub still knows who calls.
+    """
+
+    def __init__(self, port: int, source: str, upward: list[int], downward: list[int]) -> None:
+        self._target, self._source = port, source
+        self._upward, self._downward = upward, downward
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                caller, _ = self._listening.accept()
+            except OSError:
+                return
+            called = socket.create_connection(("127.0.0.1", self._target), source_address=(self._source, 0))
+            up = self._upward.pop(0) if self._upward else 1 << 40
+            down = self._downward.pop(0) if self._downward else 1 << 40
+            for one, other, left in ((caller, called, up), (called, caller, down)):
+                threading.Thread(target=self._pump, args=(one, other, left), daemon=True).start()
+
+    @staticmethod
+    def _pump(one: socket.socket, other: socket.socket, left: int) -> None:
+        try:
+            while left > 0 and (data := one.recv(min(left, 16384))):
+                other.sendall(data)
+                left -= len(data)
+        except OSError:
+            pass
+        finally:
+            for end in (one, other):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listening.close()
+
+
+@pytest.fixture
+def relayed(hub: RunningHub) -> Iterator[Callable[..., HubClient]]:
+    """Makes lyon's client call through relays that cut."""
+    relays: list[CuttingRelay] = []
+
+    def make(upward: list[int], downward: list[int]) -> HubClient:
+        for port in (hub.place.model_port, hub.place.update_port):
+            relays.append(CuttingRelay(port, LYON, list(upward), list(downward)))
+        ports = {"model_port": relays[0].port, "update_port": relays[1].port}
+        return HubClient(hub.place.model_copy(update=ports), LYON, deadline_s=5.0)
+
+    yield make
+    for relay in relays:
+        relay.close()
+
+
+def test_a_model_whose_transfer_is_cut_goes_on_where_it_stopped(
+    hub: RunningHub, relayed: Callable[..., HubClient]
+) -> None:
+    data = weights.pack(model())
+    name = hub.now(hub.desk.offer, data)
+    client = relayed(upward=[], downward=[100_000, 120_000])
+    assert client.model(name) == data
+    client.close()
+
+
+def test_an_update_whose_transfer_is_cut_goes_on_where_it_stopped(
+    hub: RunningHub, relayed: Callable[..., HubClient]
+) -> None:
+    name = hub.now(hub.desk.offer, weights.pack(model()))
+    hub.now(hub.desk.order, "train", 3, {"lyon": name})
+    update = weights.pack(model(1), {"samples": 12})
+    client = relayed(upward=[150_000, 130_000], downward=[])
+    client.update(3, update)
+    client.close()
+    assert hub.desk.updates["lyon"].samples == 12
+    assert (hub.desk.updates["lyon"].weights["w"] == model(1)["w"]).all()
+    received = hub.now(hub.desk.take_payload)["lyon", "update"][1]
+    assert len(update) <= received < len(update) + 40_000  # no part of it came twice, but for what was in flight
+
+
+def test_a_transfer_that_never_gets_through_ends_at_its_deadline(
+    hub: RunningHub, relayed: Callable[..., HubClient]
+) -> None:
+    name = hub.now(hub.desk.offer, weights.pack(model()))
+    client = relayed(upward=[], downward=[0] * 1000)
+    begun = time.monotonic()
+    with pytest.raises(TransferFailed, match="no way to the hub"):
+        client.model(name)
+    assert time.monotonic() - begun < 7
+
+
+def test_who_calls_is_told_by_the_address_and_nothing_else(hub: RunningHub) -> None:
+    stranger = Caller("127.0.0.1", hub.place.control_port, "127.0.0.9")
+    disguised = stranger.call("GET", "/orders", headers={"X-Forwarded-For": LYON})
+    assert disguised.status == 403
+    assert b"127.0.0.9 is not the worker of any site" in disguised.body
+    stranger.close()
+
+
+def test_each_port_serves_its_own_purpose_only(hub: RunningHub) -> None:
+    for port in (hub.place.control_port, hub.place.update_port):
+        caller = Caller("127.0.0.1", port, LYON)
+        assert caller.call("GET", "/models/" + "0" * 64).status == 404
+        caller.close()
+    caller = Caller("127.0.0.1", hub.place.model_port, LYON)
+    assert caller.call("GET", "/orders").status == 404
+    caller.close()
+
+
+def test_an_order_reaches_the_site_that_waits_for_it_and_no_other(hub: RunningHub, lyon: HubClient) -> None:
+    nice = Caller("127.0.0.1", hub.place.control_port, NICE)
+    assert nice.call("GET", "/orders?after=0").status == 204
+    threading.Timer(0.5, lambda: hub.now(hub.desk.order, "train", 1, {"lyon": None})).start()
+    order = lyon.next_order(0)  # through at least one empty poll
+    assert (order.kind, order.round, order.model) == ("train", 1, None)
+    assert nice.call("GET", "/orders?after=0").status == 204
+    nice.close()
+    hub.now(hub.desk.order, "evaluate", 1, {"lyon": "a" * 64})
+    assert lyon.next_order(order.number).kind == "evaluate"
+
+
+@pytest.mark.parametrize(
+    ("update", "why"),
+    [
+        (weights.pack({"w": model()["w"]}, {"samples": 1}), "missing or too many"),
+        (weights.pack({**model(), "b": np.zeros(4, np.float32)}, {"samples": 1}), "expected float32"),
+        (weights.pack({**model(), "b": np.full(3, np.inf, np.float32)}, {"samples": 1}), "not finite"),
+        (weights.pack(model()), "no samples"),
+        (b"x" * 1000, "not a safetensors file"),
+        (weights.pack(model(edge=400), {"samples": 1}), "at most"),
+    ],
+)
+def test_what_is_no_update_is_refused_with_the_reason(
+    hub: RunningHub, lyon: HubClient, update: bytes, why: str
+) -> None:
+    name = hub.now(hub.desk.offer, weights.pack(model()))
+    hub.now(hub.desk.order, "train", 1, {"lyon": name})
+    with pytest.raises(UpdateRefused, match=why):
+        lyon.update(1, update)
+    assert hub.desk.updates == {}
+    lyon.update(1, weights.pack(model(2), {"samples": 5}))
+    assert hub.desk.updates["lyon"].samples == 5
+
+
+def test_an_update_that_nobody_asked_for_is_not_taken(hub: RunningHub, lyon: HubClient) -> None:
+    name = hub.now(hub.desk.offer, weights.pack(model()))
+    hub.now(hub.desk.order, "train", 2, {"nice": name})
+    for number in (1, 2, 3):
+        with pytest.raises(TransferFailed, match="no update of round"):
+            lyon.update(number, weights.pack(model(1), {"samples": 5}))
+
+
+def test_announced_bytes_and_hash_are_held_to(hub: RunningHub) -> None:
+    name = hub.now(hub.desk.offer, weights.pack(model()))
+    hub.now(hub.desk.order, "train", 1, {"lyon": name})
+    caller = Caller("127.0.0.1", hub.place.update_port, LYON)
+    body = weights.pack(model(1), {"samples": 1})
+    path = f"/updates/1/{'0' * 64}"
+    refused = caller.call("PUT", path, body, {"Upload-Length": str(len(body))})
+    assert (refused.status, "SHA-256" in json.loads(refused.body)["detail"]) == (422, True)
+    assert caller.call("PUT", path, body, {"Upload-Length": "10"}).status == 413
+    assert caller.call("PUT", path, body, {"Upload-Length": "-1"}).status == 422
+    caller.close()
+
+
+def test_reports_and_troubles_arrive_when_they_are_awaited(hub: RunningHub, lyon: HubClient) -> None:
+    report = Report(round=1, model="a" * 64, labels=[0], probabilities=[[0.5, 0.25, 0.25]])
+    with pytest.raises(TransferFailed, match="no report of round 1 is awaited"):
+        lyon.report(report)
+    hub.now(hub.desk.order, "evaluate", 1, {"lyon": "a" * 64})
+    lyon.report(report)
+    assert hub.desk.reports == {"lyon": report}
+    lyon.trouble(Trouble(round=9, why="of a round that is over"))
+    lyon.trouble(Trouble(round=1, why="disk full"))
+    assert [(site, trouble.why) for site, trouble in hub.troubles] == [("lyon", "disk full")]

@@ -1,0 +1,1 @@
+"""Federated training over a world: the hub, the workers, the emulated clock, and the record of every run."""

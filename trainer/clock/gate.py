@@ -1,0 +1,49 @@
+"""The worker's end of the stage: it stops at each gate until the hub's clock lets it through."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from emulator.errors import Fell
+from trainer.clock.phases import Gate
+from trainer.messages import Ask, Done
+
+
+@dataclass
+class Pass:
+    """What is told of a gate afterwards: modelled `work` (samples × epochs) and payload bytes, to be filled
+    in behind it.
+    """
+
+    work: float = 0.0
+    rx: int = 0
+    tx: int = 0
+
+
+class Stage:
+    """One worker's connection to the clock. Blocking. Raises `Fell` when the hub is gone."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lines = connection.makefile("rb")
+
+    @contextmanager
+    def gate(self, gate: Gate) -> Iterator[Pass]:
+        """Wait until this gate opens; what is done inside is timed. An error inside leaves the gate unpassed."""
+        self._say(Ask(say="ask", gate=gate))
+        if not self._lines.readline():
+            raise Fell("the hub has ended")
+        passed = Pass()
+        started = time.monotonic()
+        yield passed
+        ended = time.monotonic()
+        self._say(Done(gate=gate, started=started, ended=ended, work=passed.work, rx=passed.rx, tx=passed.tx))
+
+    def skip(self, gate: Gate) -> None:
+        """Say that there is nothing to do behind this gate."""
+        self._say(Ask(say="skip", gate=gate))
+
+    def _say(self, message: Ask | Done) -> None:
+        self._connection.sendall(message.model_dump_json().encode() + b"\n")

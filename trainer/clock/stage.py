@@ -1,0 +1,136 @@
+"""The hub's end of the stage: hears every worker and the launcher, and plays the phases of a round."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from trainer.clock.phases import Passage, Phase
+from trainer.messages import Ask, Done, stage_message
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One worker's word."""
+
+    site: str
+    message: Ask | Done
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A site that falls out of the round, and why."""
+
+    site: str
+    why: str
+
+
+Played = TypeVar("Played", bound=Phase)
+Outcry = Callable[[Lost], None]
+
+
+class Stage:
+    """All connections to workers, and one inbox for what happens; phases take from it, one after another."""
+
+    def __init__(self, end_worker: Callable[[str], None]) -> None:
+        self._inbox: asyncio.Queue[Heard | Lost] = asyncio.Queue()
+        self._writers: dict[str, asyncio.StreamWriter] = {}
+        self._early: list[Heard | Lost] = []  # of workers that are a phase ahead of the slowest
+        self._end_worker = end_worker
+        self.changed = asyncio.Event()
+
+    @property
+    def present(self) -> frozenset[str]:
+        """Sites whose worker is there."""
+        return frozenset(self._writers)
+
+    async def listen(self, site: str, connection: socket.socket) -> None:
+        """Hear one worker until it ends."""
+        reader, writer = await asyncio.open_connection(sock=connection)
+        self._writers[site] = writer
+        self.changed.set()
+        try:
+            while line := await reader.readline():
+                self._inbox.put_nowait(Heard(site, stage_message.validate_json(line)))
+        except ConnectionError:
+            pass  # the launcher says how the worker ended
+        finally:
+            if self._writers.get(site) is writer:
+                del self._writers[site]
+            writer.close()
+
+    def forget(self, site: str) -> None:
+        """A site's worker has ended."""
+        writer = self._writers.pop(site, None)
+        if writer is not None:
+            writer.close()
+
+    def forget_the_past(self) -> None:
+        """Drop what has happened and concerns no round any more."""
+        self._early = []
+        while not self._inbox.empty():
+            self._inbox.get_nowait()
+
+    def lose(self, lost: Lost) -> None:
+        """A site can't go on: whatever phase is on goes on without it."""
+        self._inbox.put_nowait(lost)
+        self.changed.set()
+
+    async def play(self, phase: Played, outcry: Outcry) -> Played:
+        """Lead all sites through `phase`. Calls `outcry` for each that falls out; its worker is ended if it
+        was overdue.
+        """
+        early, self._early = self._early, []
+        for happened in early:
+            self._take(phase, happened, outcry)
+        while True:
+            self._grant(phase)
+            if phase.over:
+                return phase
+            now = time.monotonic()
+            wake = phase.wake_at(now)
+            try:
+                async with asyncio.timeout(None if wake is None else max(0.0, wake - now)):
+                    happened = await self._inbox.get()
+            except TimeoutError:
+                self._end_overdue(phase, outcry)
+            else:
+                self._take(phase, happened, outcry)
+
+    def _grant(self, phase: Phase) -> None:
+        for site in phase.grant(time.monotonic()):
+            writer = self._writers.get(site)
+            if writer is not None:  # else it has just ended; the launcher's word is on its way
+                writer.write(b"go\n")
+
+    def _end_overdue(self, phase: Phase, outcry: Outcry) -> None:
+        now = time.monotonic()
+        for site in phase.overdue(now):
+            gate = phase.going.get(site)
+            doing = f"in '{gate}'" if gate else "on its way to its next step"
+            outcry(Lost(site, f"no answer within {phase.deadline_s:g} s, {doing}"))
+            phase.out(site, now)
+            self._end_worker(site)
+
+    def _take(self, phase: Phase, happened: Heard | Lost, outcry: Outcry) -> None:
+        if isinstance(happened, Lost):
+            if happened.site in phase.sites:
+                outcry(happened)
+                phase.out(happened.site, time.monotonic())
+        elif happened.message.gate in phase.gates:
+            _pass_on(phase, happened.site, happened.message)
+        else:
+            self._early.append(happened)
+
+
+def _pass_on(phase: Phase, site: str, message: Ask | Done) -> None:
+    now = time.monotonic()
+    if isinstance(message, Done):
+        passage = Passage(message.started, message.ended, message.work, message.rx, message.tx)
+        phase.done(site, message.gate, passage, now)
+    elif message.say == "ask":
+        phase.ask(site, message.gate, now)
+    else:
+        phase.skip(site, message.gate, now)

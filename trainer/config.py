@@ -1,0 +1,76 @@
+"""What a training is started with: one JSON file that the launcher reads."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from emulator.places import CONTROL_PORT, HUB_ADDRESS, MODEL_PORT, UPDATE_PORT, worker_address
+from emulator.topology.resolved import Training
+from trainer.errors import WrongInput
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SitePlace(_Strict):
+    """One site: `place` is where its worker runs in the world (`lyon/worker`), or None for this machine's loopback.
+
+    `cache_folder` is the worker's disk: prepared volumes, and its own model where the algorithm keeps models at home.
+    """
+
+    name: str
+    place: str | None
+    pacs_url: str
+    cache_folder: Path
+
+
+class HubPlace(_Strict):
+    """Where the hub listens: one address, one port a purpose, because the kernel tells purposes apart by port."""
+
+    place: str | None = "hub"
+    address: str = HUB_ADDRESS
+    control_port: int = CONTROL_PORT
+    model_port: int = MODEL_PORT
+    update_port: int = UPDATE_PORT
+
+
+class LaunchConfig(_Strict):
+    """One training. `topology_path` holds the text of `emulator.topology.dump`; `training` has the overrides
+    in it already.
+
+    `cpu_slots` is how many workers may compute or pull at once; `ledger` says whether the kernel's counters
+    are there to read. A site that owes an answer for `deadline_s` seconds is out of the round.
+    """
+
+    run_folder: Path
+    world: str
+    topology_path: Path
+    sites: tuple[SitePlace, ...] = Field(min_length=1)
+    hub: HubPlace = HubPlace()
+    seed: int
+    training: Training
+    cpu_slots: int = Field(default=1, ge=1)
+    resume: bool = False
+    ledger: bool = True
+    deadline_s: float = Field(default=600.0, gt=0)
+
+
+def read(path: Path) -> LaunchConfig:
+    """The config in a file. Raises `WrongInput` naming every field that is wrong."""
+    try:
+        return LaunchConfig.model_validate_json(path.read_text())
+    except OSError as error:
+        raise WrongInput(f"{path}: can't be read: {error.strerror}") from error
+    except ValidationError as error:
+        problems = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise WrongInput("\n".join(problems)) from error
+
+
+def address_of(site: SitePlace, index: int) -> str:
+    """The address that a site's requests come from, which is its identity: the world's, or one of loopback's
+    own /8.
+    """
+    if site.place is None:
+        return f"127.{64 + (index >> 16)}.{index >> 8 & 255}.{index & 255}"
+    return worker_address(index)

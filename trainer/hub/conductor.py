@@ -1,0 +1,233 @@
+"""Leads a training, round by round.
+
+Round r begins from the model that the workers hold, and ends when they have scored model r: so round r's
+scores belong to model r.
+
+    model     (first round only) every site fetches the initial model          all at once, real
+    pull      every site pulls the studies that it does not hold               a few at a time, real
+    train     every site trains                                                a few at a time, modelled
+    update    every site sends its update at its emulated moment               as they come, real
+    model     every site fetches model r                                       all at once, real
+    eval      every site scores model r on its held-out subjects               a few at a time, modelled
+    report    every site sends its scores                                      all at once, real
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from trainer import weights
+from trainer.algorithms import Algorithm
+from trainer.clock.emulated import Hands
+from trainer.clock.phases import Moments, Phase, Slots, Together
+from trainer.clock.stage import Lost, Stage
+from trainer.config import LaunchConfig
+from trainer.errors import RunFailed
+from trainer.hub.desk import Desk
+from trainer.hub.meters import Meters
+from trainer.hub.results import Book, metrics
+from trainer.record import RoundRecord, Writer
+from trainer.weights import Weights
+
+GATHER_S = 60.0
+Say = Callable[..., None]
+Played = TypeVar("Played", bound=Phase)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The model of the run: `shared` by all, or one a site kept `at_home` (SHA-256 by site). `name` is the
+    run's hash of it.
+    """
+
+    name: str
+    shared: bytes | None
+    at_home: Mapping[str, str]
+
+
+class Conductor:
+    """One training. `say` tells the face what happens."""
+
+    def __init__(
+        self,
+        config: LaunchConfig,
+        algorithm: Algorithm,
+        classes: tuple[str, ...],
+        seconds_per_sample: Mapping[str, float],
+        desk: Desk,
+        stage: Stage,
+        writer: Writer,
+        meters: Meters,
+        say: Say,
+    ) -> None:
+        self._config = config
+        self._algorithm = algorithm
+        self._classes = classes
+        self._seconds_per_sample = seconds_per_sample
+        self._desk = desk
+        self._stage = stage
+        self._writer = writer
+        self._meters = meters
+        self._say = say
+        self.gone: dict[str, str] = {}  # sites whose worker will not come back, and why
+
+    async def conduct(self, initial: Weights) -> None:
+        """All rounds that are still to do. Raises `RunFailed` when no site is left in a round."""
+        last = self._writer.last
+        asked = self._config.training.rounds
+        first = last.round + 1 if last else 1
+        models = self._resumed(last.model_sha256) if last else self._begun(initial)
+        emulated = last.emulated_end_s if last else 0.0
+        self._tell(
+            "started", run=self._config.run_folder.name, rounds=asked, first=first, sites=len(self._config.sites)
+        )
+        self._meters.begin()
+        for number in range(first, asked + 1):
+            models, emulated = await self._round(number, models, emulated)
+
+    def _begun(self, initial: Weights) -> Models:
+        if not self._algorithm.exchanges:
+            return Models("", None, {})
+        data = weights.pack(initial)
+        return Models(self._writer.keep(data), data, {})
+
+    def _resumed(self, name: str) -> Models:
+        if not self._algorithm.exchanges:
+            return Models(name, None, json.loads(self._writer.kept(name, "json")))
+        return Models(name, self._writer.kept(name), {})
+
+    async def _round(self, number: int, models: Models, emulated: float) -> tuple[Models, float]:
+        book = Book(number, Hands(emulated, self._seconds_per_sample))
+        sites = await self._gather(book)
+        self._tell("round-started", round=number, sites=len(sites))
+        participants, moment = await self._train(book, models, sites)
+        trained = self._aggregate(models, participants)
+        reporters = await self._evaluate(book, trained, participants)
+        trained = self._settled(trained, models)
+        end = book.hands.meet(reporters, not_before=moment)
+        kept = self._record(book, trained, participants, emulated, end)
+        self._writer.close_round(kept)
+        self._tell_round(kept)
+        return trained, end
+
+    async def _gather(self, book: Book) -> tuple[str, ...]:
+        """Waits for every worker that is alive; a site whose worker does not come is missing."""
+        wanted = {site.name for site in self._config.sites}
+        deadline = time.monotonic() + min(GATHER_S, self._config.deadline_s)
+        while (left := deadline - time.monotonic()) > 0 and wanted - self.gone.keys() - self._stage.present:
+            self._stage.changed.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._stage.changed.wait()
+            except TimeoutError:
+                break
+        self._stage.forget_the_past()
+        present = wanted & self._stage.present
+        for site in sorted(wanted - present):
+            self._lose(book, Lost(site, self.gone.get(site, "its worker did not come")))
+        return self._some(tuple(sorted(present)), book)
+
+    async def _train(self, book: Book, models: Models, sites: tuple[str, ...]) -> tuple[tuple[str, ...], float]:
+        """Everything up to the last update; the sites that got through, and the emulated moment of the last."""
+        self._desk.clear()
+        if models.shared is not None:
+            self._desk.offer(models.shared)
+        begin_with = {site: models.name if models.shared else models.at_home.get(site) for site in sites}
+        self._desk.order("train", book.number, begin_with)
+        fetched = await self._play(book, Together(("model",), sites, self._now, self._config.deadline_s))
+        trained = await self._play(
+            book,
+            Slots(("pull", "train"), fetched.sites, self._now, self._config.deadline_s, self._config.cpu_slots),
+        )
+        ready = {site: book.hands.at[site] for site in trained.sites}
+        start = min(ready.values(), default=0.0)
+        sent = await self._play(book, Moments("update", ready, self._now, self._config.deadline_s, start))
+        return self._some(sent.sites, book), book.hands.meet(sent.sites, sent.last_end)
+
+    def _aggregate(self, models: Models, participants: tuple[str, ...]) -> Models:
+        if models.shared is None:
+            return models
+        before = weights.unpack(models.shared)
+        updates = [self._desk.updates[site] for site in participants]
+        data = weights.pack(self._algorithm.server_update(before, updates))
+        return Models(self._writer.keep(data), data, {})
+
+    async def _evaluate(self, book: Book, models: Models, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """Every site scores the model; the sites whose scores came."""
+        if models.shared is not None:
+            self._desk.offer(models.shared)
+        self._desk.order("evaluate", book.number, dict.fromkeys(sites, models.name if models.shared else None))
+        deadline_s = self._config.deadline_s
+        fetched = await self._play(book, Together(("model",), sites, self._now, deadline_s))
+        slots = Slots(("eval",), fetched.sites, self._now, deadline_s, self._config.cpu_slots)
+        scored = await self._play(book, slots)
+        told = await self._play(book, Together(("report",), scored.sites, self._now, deadline_s))
+        return told.sites
+
+    def _settled(self, models: Models, before: Models) -> Models:
+        """Where models stay at home, the round's model is the list of all of them: its hash stands for them all."""
+        if models.shared is not None:
+            return models
+        at_home = {**before.at_home, **{site: report.model for site, report in self._desk.reports.items()}}
+        listed = json.dumps(at_home, sort_keys=True, indent=1).encode()
+        return Models(self._writer.keep(listed, "json"), None, at_home)
+
+    def _record(
+        self, book: Book, models: Models, participants: tuple[str, ...], start: float, end: float
+    ) -> RoundRecord:
+        payload, wire = self._meters.read()
+        return RoundRecord(
+            number=book.number,
+            started=book.started,
+            wall_s=book.wall_s,
+            emulated_s=end - start,
+            emulated_end_s=end,
+            model_sha256=models.name,
+            fidelity=book.fidelity,
+            participants=participants,
+            missing=dict(sorted(book.missing.items())),
+            metrics=metrics(self._desk.reports, self._classes),
+            times=book.times(),
+            payload=(*book.pull_bytes(), *payload),
+            wire=tuple(wire),
+        )
+
+    async def _play(self, book: Book, phase: Played) -> Played:
+        await self._stage.play(phase, lambda lost: self._lose(book, lost))
+        book.enter(phase)
+        return phase
+
+    def _lose(self, book: Book, lost: Lost) -> None:
+        book.missing[lost.site] = lost.why
+        self._tell("missing", round=book.number, site=lost.site, why=lost.why)
+
+    def _some(self, sites: tuple[str, ...], book: Book) -> tuple[str, ...]:
+        if not sites:
+            reasons = "; ".join(f"{site}: {why}" for site, why in sorted(book.missing.items()))
+            raise RunFailed(f"round {book.number}: no site is left to train with: {reasons}")
+        return sites
+
+    @property
+    def _now(self) -> float:
+        return time.monotonic()
+
+    def _tell(self, event: str, **fields: object) -> None:
+        self._writer.event(event, **fields)
+        self._say(event, **fields)
+
+    def _tell_round(self, kept: RoundRecord) -> None:
+        self._tell(
+            "round",
+            round=kept.number,
+            of=self._config.training.rounds,
+            wall_s=round(kept.wall_s, 4),
+            emulated_s=round(kept.emulated_s, 4),
+            participants=list(kept.participants),
+            missing=dict(kept.missing),
+            metrics={name: round(value, 4) for name, value in kept.metrics[""].items()},
+            fidelity=kept.fidelity,
+            model_sha256=kept.model_sha256,
+        )

@@ -1,0 +1,130 @@
+"""What the hub has on its desk: orders to give, models to hand out, updates and reports that have come in."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trainer import weights
+from trainer.aggregation import Update
+from trainer.errors import UpdateRefused
+from trainer.messages import Order, Report, Trouble
+from trainer.weights import Weights
+
+Port = Literal["model", "update", "control"]
+_NOTE_BYTES = 4096  # room for what an update says beside its tensors
+
+
+@dataclass
+class Incoming:
+    """An update on its way: what has arrived of it, and who brings it now (a later bringer takes over)."""
+
+    sha256: str
+    data: bytearray = field(default_factory=bytearray)
+    bringer: object = None
+
+
+class Desk:
+    """The state that HTTP requests read and change. `sites` maps each worker's address to its site."""
+
+    def __init__(self, sites: Mapping[str, str], on_trouble: Callable[[str, Trouble], None]) -> None:
+        self.sites = dict(sites)
+        self.models: dict[str, bytes] = {}
+        self.reports: dict[str, Report] = {}
+        self.updates: dict[str, Update] = {}
+        self._on_trouble = on_trouble
+        self._orders: dict[str, Order] = {}
+        self._incoming: dict[str, Incoming] = {}
+        self._payload: dict[tuple[str, Port], list[int]] = {}
+        self._last_number = 0
+        self._like: Weights = {}
+        self._news = asyncio.Event()
+
+    def offer(self, model: bytes) -> str:
+        """Puts the one model that is handed out on the desk; its SHA-256. Updates must look like it."""
+        name = weights.sha256(model)
+        self.models = {name: model}
+        self._like = weights.unpack(model)
+        return name
+
+    def order(self, kind: Literal["train", "evaluate"], number: int, models: Mapping[str, str | None]) -> None:
+        """Gives each of these sites an order of round `number`, with its model; orders of all others lapse."""
+        self._last_number += 1
+        self._orders = {
+            site: Order(number=self._last_number, kind=kind, round=number, model=model)
+            for site, model in models.items()
+        }
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def clear(self) -> None:
+        """Forget what came in for an earlier round."""
+        self.reports, self.updates, self._incoming = {}, {}, {}
+
+    async def wait_for_order(self, site: str, after: int, within_s: float) -> Order | None:
+        """The site's order when it is newer than number `after`; None if there is none in time."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    order = self._orders.get(site)
+                    if order is not None and order.number > after:
+                        return order
+                    await self._news.wait()
+        except TimeoutError:
+            return None
+
+    def trains(self, site: str, number: int) -> bool:
+        """Whether an update of round `number` is awaited from the site."""
+        order = self._orders.get(site)
+        return order is not None and order.kind == "train" and order.round == number
+
+    def incoming(self, site: str, sha256: str) -> Incoming:
+        """The update that a site is bringing; another one begins anew."""
+        update = self._incoming.get(site)
+        if update is None or update.sha256 != sha256:
+            update = self._incoming[site] = Incoming(sha256)
+        return update
+
+    @property
+    def room(self) -> int:
+        """The most bytes that an update may have."""
+        return max(map(len, self.models.values()), default=0) + _NOTE_BYTES
+
+    def accept(self, site: str) -> None:
+        """Looks at an update that is complete and keeps it. Raises `UpdateRefused`; the site may then begin anew."""
+        update = self._incoming.pop(site)
+        data = bytes(update.data)
+        if weights.sha256(data) != update.sha256:
+            raise UpdateRefused(f"{len(data)} bytes came, of another SHA-256 than announced")
+        tensors = weights.unpack(data)
+        weights.refuse_misfits(tensors, self._like)
+        samples = weights.note(data).get("samples", 0)
+        if samples < 1:
+            raise UpdateRefused("an update from no samples")
+        self.updates[site] = Update(site, int(samples), tensors)
+
+    def report(self, site: str, report: Report) -> bool:
+        """Keeps what a site scored; False where nobody asked for it."""
+        order = self._orders.get(site)
+        if order is None or order.kind != "evaluate" or order.round != report.round:
+            return False
+        self.reports[site] = report
+        return True
+
+    def trouble(self, site: str, trouble: Trouble) -> None:
+        """A site can't go on."""
+        order = self._orders.get(site)
+        if order is not None and order.round == trouble.round:
+            self._on_trouble(site, trouble)
+
+    def count(self, site: str, port: Port, rx: int, tx: int) -> None:
+        """Adds payload bytes, seen from the site."""
+        counted = self._payload.setdefault((site, port), [0, 0])
+        counted[0] += rx
+        counted[1] += tx
+
+    def take_payload(self) -> dict[tuple[str, Port], tuple[int, int]]:
+        """Payload bytes (rx, tx) since the last taking."""
+        taken = {key: (rx, tx) for key, (rx, tx) in self._payload.items()}
+        self._payload = {}
+        return taken

@@ -1,0 +1,189 @@
+"""The hub's process: one HTTP server on three sockets, the stage, the line to the launcher, and the conductor."""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+import anyio
+import uvicorn
+from anyio.abc import TaskGroup
+from starlette.types import ASGIApp
+
+from emulator.topology.resolved import Topology
+from trainer import algorithms, tasks
+from trainer.clock.stage import Lost, Stage
+from trainer.config import LaunchConfig, address_of
+from trainer.errors import RunFailed, WrongInput
+from trainer.hub.app import app
+from trainer.hub.conductor import Conductor
+from trainer.hub.desk import Desk, Port
+from trainer.hub.meters import Meters
+from trainer.launcher_line import Line, News
+from trainer.learning import initial
+from trainer.messages import Trouble
+from trainer.record import Writer
+
+if TYPE_CHECKING:
+    from emulator.ledger import Ledger
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+
+
+def say(event: str, **fields: object) -> None:
+    """One event for whoever follows the training: a line of JSON on standard output."""
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: ending is the launcher's business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a training ended."""
+
+    state: Literal["done", "interrupted", "failed"]
+    code: int
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class Sockets:
+    """The three listening sockets, and what each is for."""
+
+    listening: tuple[socket.socket, ...]
+    ports: Mapping[int, Port]
+
+    @classmethod
+    def listen(cls, config: LaunchConfig) -> "Sockets":
+        """Raises `WrongInput` where a port is taken."""
+        hub = config.hub
+        ports: dict[int, Port] = {
+            hub.control_port: "control",
+            hub.model_port: "model",
+            hub.update_port: "update",
+        }
+        return cls(tuple(_listen(hub.address, port) for port in ports), ports)
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((address, port))
+    except OSError as error:
+        listening.close()
+        raise WrongInput(f"the hub can't listen on {address}:{port}: {error.strerror}; choose another port") from error
+    listening.listen(2048)
+    return listening
+
+
+def run(config: LaunchConfig, topology: Topology, sockets: Sockets, line: Line) -> NoReturn:
+    """Be the hub until the training ends, and end this process with its exit code."""
+    anyio.run(_Hub(config, topology, sockets, line).main)
+    raise AssertionError("unreachable: the hub ends its process")
+
+
+class _Hub:
+    def __init__(self, config: LaunchConfig, topology: Topology, sockets: Sockets, line: Line) -> None:
+        self._config = config
+        self._sockets = sockets
+        self._line = line
+        self._sites = {site.name: site for site in topology.sites}
+        addresses = {address_of(place, self._sites[place.name].index): place.name for place in config.sites}
+        self._desk = Desk(addresses, self._in_trouble)
+        self._stage = Stage(lambda site: line.say(News("end", site)))
+
+    async def main(self) -> NoReturn:
+        """Train until the end, or until the launcher says stop."""
+        with Writer(self._config.run_folder) as writer:
+            conductor = self._conductor(writer)
+            ending = Ending("interrupted", INTERRUPTED)
+            async with anyio.create_task_group() as group:
+                server = _server(app(self._desk, self._sockets.ports))
+                group.start_soon(server.serve, list(self._sockets.listening))
+                group.start_soon(self._hear_launcher, conductor, group)
+                ending = await self._conducted(conductor)
+                group.cancel_scope.cancel()
+            writer.end(ending.state, ending.why)
+        say("ended", state=ending.state, why=ending.why)
+        # Closing the event loop would answer every worker's poll with an error; the kernel just closes them.
+        os._exit(ending.code)
+
+    async def _conducted(self, conductor: Conductor) -> Ending:
+        try:
+            await conductor.conduct(initial(tasks.get(self._config.training.task), self._config.seed))
+        except RunFailed as failed:
+            return Ending("failed", FAILED, str(failed))
+        return Ending("done", DONE)
+
+    async def _hear_launcher(self, conductor: Conductor, group: TaskGroup) -> None:
+        while True:
+            await anyio.wait_readable(self._line.connection)
+            try:
+                for news, worker in self._line.hear():
+                    if news.event == "stop":
+                        group.cancel_scope.cancel()
+                    self._take(news, worker, conductor, group)
+            except ConnectionError:  # the launcher has ended, and so must we
+                group.cancel_scope.cancel()
+
+    def _take(self, news: News, worker: socket.socket | None, conductor: Conductor, group: TaskGroup) -> None:
+        if news.event == "born" and worker is not None:
+            group.start_soon(self._stage.listen, news.site, worker)
+        elif news.event in ("died", "gone"):
+            if news.event == "gone":
+                conductor.gone[news.site] = news.why
+            self._stage.forget(news.site)
+            self._stage.lose(Lost(news.site, news.why))
+
+    def _in_trouble(self, site: str, trouble: Trouble) -> None:
+        self._stage.lose(Lost(site, trouble.why))
+
+    def _conductor(self, writer: Writer) -> Conductor:
+        training = self._config.training
+        return Conductor(
+            config=self._config,
+            algorithm=algorithms.get(training.algorithm),
+            classes=tasks.get(training.task).classes,
+            seconds_per_sample={
+                site.name: self._sites[site.name].compute.seconds_per_sample for site in self._config.sites
+            },
+            desk=self._desk,
+            stage=self._stage,
+            writer=writer,
+            meters=Meters(self._desk, _ledger(self._config)),
+            say=say,
+        )
+
+
+def _server(service: ASGIApp) -> uvicorn.Server:
+    return _Server(
+        uvicorn.Config(
+            service,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_keep_alive=3600,
+            proxy_headers=False,  # X-Forwarded-For would let a worker name itself
+            server_header=False,
+            date_header=False,
+        )
+    )
+
+
+def _ledger(config: LaunchConfig) -> "Ledger | None":
+    if not config.ledger:
+        return None
+    from emulator.ledger import Ledger  # only inside a world: it needs the kernel's counters
+
+    return Ledger([site.name for site in config.sites])

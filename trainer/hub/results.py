@@ -1,0 +1,80 @@
+"""What is gathered while a round goes on, and how it becomes the round's record."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from trainer.clock.emulated import Hands, Stretch
+from trainer.clock.phases import Phase
+from trainer.messages import Report
+from trainer.record import Bytes, Time
+from trainer.record.writer import utc_now
+from trainer.scores import Outcome, pooled, scores
+
+LATE_S = 0.25
+"""How late a transfer may begin after its moment before the round is marked: the machine was then too busy to
+be on time.
+"""
+
+
+@dataclass
+class Book:
+    """One round in progress."""
+
+    number: int
+    hands: Hands
+    started: str = field(default_factory=utc_now)
+    began: float = field(default_factory=time.monotonic)
+    missing: dict[str, str] = field(default_factory=dict)
+    stretches: list[Stretch] = field(default_factory=list)
+    pulled: dict[str, tuple[int, int]] = field(default_factory=dict)
+    latest_s: float = 0.0
+
+    def enter(self, phase: Phase) -> None:
+        """Keeps what a finished phase tells."""
+        self.stretches += self.hands.advance(phase)
+        for site in phase.sites:
+            for gate, passage in phase.passed[site].items():
+                rx, tx = self.pulled.get(site, (0, 0))
+                self.pulled[site] = (rx + passage.rx, tx + passage.tx)
+                if gate in ("model", "update"):
+                    self.latest_s = max(self.latest_s, passage.started - phase.granted_at[site])
+
+    @property
+    def wall_s(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def fidelity(self) -> Literal["ok", "exceeded"]:
+        return "ok" if self.latest_s <= LATE_S else "exceeded"
+
+    def times(self) -> tuple[Time, ...]:
+        """Seconds by site and phase; the model comes down twice in a first round, which is added up."""
+        added: dict[tuple[str, str], Time] = {}
+        for stretch in self.stretches:
+            if stretch.gate == "report":  # a control message: on the clock, but no phase of its own
+                continue
+            key = (stretch.site, stretch.gate)
+            before = added[key].seconds if key in added else 0.0
+            added[key] = Time(stretch.site, stretch.gate, before + stretch.seconds, stretch.modelled)
+        return tuple(added[key] for key in sorted(added))
+
+    def pull_bytes(self) -> list[Bytes]:
+        """Payload of the pulls by site."""
+        return [Bytes(site, "pull", rx, tx) for site, (rx, tx) in sorted(self.pulled.items()) if rx or tx]
+
+
+def metrics(reports: dict[str, Report], classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Scores by site, and over all subjects together under ''."""
+    outcomes = {site: _outcome(report, len(classes)) for site, report in reports.items()}
+    by_site = {site: scores(outcome, classes) for site, outcome in sorted(outcomes.items())}
+    return {"": pooled(outcomes, classes), **by_site}
+
+
+def _outcome(report: Report, classes: int) -> Outcome:
+    return Outcome(
+        np.array(report.probabilities, dtype=np.float64).reshape(-1, classes),
+        np.array(report.labels, dtype=np.int64),
+    )

@@ -1,0 +1,143 @@
+"""Reading runs: what `runs`, `show`, `cost` and `report` know."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from emulator.topology import Topology, revive
+from trainer.errors import NoRun
+from trainer.record import folder as files
+from trainer.record.schema import PURPOSES
+
+_ALWAYS = ("accuracy", "balanced_accuracy", "loss", "worst_site_accuracy")
+_NOTHING = {"rx_wire": 0, "tx_wire": 0, "rx_payload": 0, "tx_payload": 0}
+
+
+class Run:
+    """One recorded run. `connection` is a read-only SQLite connection to its tables (`trainer.record.schema`)."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `NoRun` where the folder holds no run that has begun."""
+        self.folder = folder
+        path = folder / files.DATABASE
+        if not path.exists():
+            raise NoRun(f"there is no run '{folder.name}' in {folder.parent}; `testbed runs` lists them")
+        self.connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            begun = self.connection.execute("SELECT count(*) FROM run").fetchone()[0]
+        except sqlite3.OperationalError:
+            begun = 0
+        if not begun:
+            self.connection.close()
+            raise NoRun(f"run '{folder.name}' ended before it began; start it again, or remove {folder}")
+
+    @classmethod
+    def open(cls, home: Path, run: str | None = None) -> "Run":
+        """The run of that id, or the newest one. Raises `NoRun`."""
+        if run is not None:
+            return cls(_runs_folder(home) / run)
+        for folder in _newest_first(home):
+            try:
+                return cls(folder)
+            except NoRun:
+                continue
+        raise NoRun(f"there is no run in {_runs_folder(home)} yet; `testbed train` makes one")
+
+    @property
+    def state(self) -> str:
+        """`done`, `running`, `interrupted` or `failed`. Whoever is not held by a living process does not run."""
+        kept = str(self._one("SELECT state FROM run"))
+        if kept == "running" and not files.held(self.folder):
+            # It may have ended between the two looks; the record has the last word.
+            kept = str(self._one("SELECT state FROM run"))
+            return "interrupted" if kept == "running" else kept
+        return kept
+
+    def entry(self) -> dict[str, Any]:
+        """One line of `runs --json`."""
+        names = "id, world, task, algorithm, seed, started, ended, model_sha256, rounds_asked, why"
+        row = self.connection.execute(f"SELECT {names} FROM run").fetchone()  # noqa: S608 - own names
+        values = dict(zip(names.split(", "), row, strict=True))
+        rounds = self._one("SELECT count(*) FROM rounds")
+        return {"run": values.pop("id"), **values, "state": self.state, "rounds": rounds}
+
+    def summary(self) -> dict[str, Any]:
+        """The document of `train --json` and `show --json`."""
+        entry = self.entry()
+        names = ("run", "world", "state", "task", "algorithm", "seed", "model_sha256", "rounds_asked", "why")
+        metrics = self._metrics()
+        rows = self.connection.execute(
+            "SELECT round, wall_s, emulated_s, participants, missing, fidelity, model_sha256 FROM rounds ORDER BY round"
+        )
+        rounds = [
+            {
+                "round": number,
+                "wall_s": wall_s,
+                "emulated_s": emulated_s,
+                "participants": json.loads(participants),
+                "missing": json.loads(missing),
+                "metrics": {**dict.fromkeys(_ALWAYS), **metrics.get(number, {})},
+                "fidelity": fidelity,
+                "model_sha256": model,
+            }
+            for number, wall_s, emulated_s, participants, missing, fidelity, model in rows
+        ]
+        return {**{name: entry[name] for name in names}, "rounds": rounds}
+
+    def cost(self) -> dict[str, Any]:
+        """The document of `cost --json`."""
+        rounds: dict[int, dict[str, dict[str, dict[str, int]]]] = {}
+        for table, kind in (("ledger", "wire"), ("transfers", "payload")):
+            query = f"SELECT round, site, purpose, rx_{kind}, tx_{kind} FROM {table} ORDER BY round, site"  # noqa: S608
+            for number, site, purpose, rx, tx in self.connection.execute(query):
+                purposes = rounds.setdefault(number, {}).setdefault(site, {p: dict(_NOTHING) for p in PURPOSES})
+                purposes[purpose] |= {f"rx_{kind}": rx, f"tx_{kind}": tx}
+        total = self._one("SELECT coalesce(sum(rx_wire + tx_wire), 0) FROM ledger")
+        return {
+            "run": self._one("SELECT id FROM run"),
+            "total_wire_bytes": total,
+            "rounds": [{"round": number, "sites": sites} for number, sites in sorted(rounds.items())],
+        }
+
+    def topology(self) -> Topology:
+        """The topology that it ran on."""
+        return revive((self.folder / files.TOPOLOGY).read_text())
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.connection.close()
+
+    def _metrics(self) -> dict[int, dict[str, float]]:
+        found: dict[int, dict[str, float]] = {}
+        for number, name, value in self.connection.execute("SELECT round, name, value FROM metrics WHERE site = ''"):
+            found.setdefault(number, {})[name] = value
+        return found
+
+    def _one(self, query: str) -> Any:
+        return self.connection.execute(query).fetchone()[0]
+
+
+def runs(home: Path) -> list[dict[str, Any]]:
+    """All runs of a home, the newest first: `run`, `world`, `state`, `task`, `algorithm`, `seed`, `started`,
+    `rounds` and more.
+    """
+    found = []
+    for folder in _newest_first(home):
+        try:
+            run = Run(folder)
+        except NoRun:
+            continue
+        found.append(run.entry())
+        run.close()
+    return found
+
+
+def _runs_folder(home: Path) -> Path:
+    return home / "runs"
+
+
+def _newest_first(home: Path) -> list[Path]:
+    """Folders of runs; their names begin with their time."""
+    folder = _runs_folder(home)
+    return sorted((path for path in folder.iterdir() if path.is_dir()), reverse=True) if folder.is_dir() else []

@@ -1,0 +1,34 @@
+"""The tables of `run.sqlite`. SI units; `rx` and `tx` are seen from the site; times of day are UTC, ISO 8601."""
+
+SCHEMA = """
+CREATE TABLE run (
+    id TEXT NOT NULL, world TEXT NOT NULL, state TEXT NOT NULL, task TEXT NOT NULL, algorithm TEXT NOT NULL,
+    seed INTEGER NOT NULL, started TEXT NOT NULL, ended TEXT, model_sha256 TEXT, versions TEXT NOT NULL, -- JSON
+    rounds_asked INTEGER NOT NULL, why TEXT
+);
+CREATE TABLE rounds (
+    round INTEGER PRIMARY KEY, started TEXT NOT NULL, wall_s REAL NOT NULL, emulated_s REAL NOT NULL,
+    emulated_end_s REAL NOT NULL, model_sha256 TEXT NOT NULL, fidelity TEXT NOT NULL,
+    participants TEXT NOT NULL, missing TEXT NOT NULL -- JSON: [site], {site: why}
+);
+CREATE TABLE metrics (
+    round INTEGER NOT NULL, site TEXT NOT NULL, name TEXT NOT NULL, value REAL NOT NULL, -- site '': over all
+    PRIMARY KEY (round, site, name)
+) WITHOUT ROWID;
+CREATE TABLE times (
+    round INTEGER NOT NULL, site TEXT NOT NULL, phase TEXT NOT NULL, seconds REAL NOT NULL,
+    emulated INTEGER NOT NULL, -- 0: really took that long, 1: modelled by the compute profile
+    PRIMARY KEY (round, site, phase)
+) WITHOUT ROWID;
+CREATE TABLE transfers (
+    round INTEGER NOT NULL, site TEXT NOT NULL, purpose TEXT NOT NULL, rx_payload INTEGER NOT NULL,
+    tx_payload INTEGER NOT NULL, PRIMARY KEY (round, site, purpose)
+) WITHOUT ROWID;
+CREATE TABLE ledger (
+    round INTEGER NOT NULL, site TEXT NOT NULL, purpose TEXT NOT NULL, rx_wire INTEGER NOT NULL,
+    tx_wire INTEGER NOT NULL, rx_packets INTEGER NOT NULL, tx_packets INTEGER NOT NULL,
+    PRIMARY KEY (round, site, purpose)
+) WITHOUT ROWID;
+"""
+
+PURPOSES = ("pull", "model", "update", "control")

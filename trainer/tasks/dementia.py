@@ -1,0 +1,89 @@
+"""Controls, mild cognitive impairment and Alzheimer's disease, told apart from T1-weighted MRI and FDG-PET."""
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nodes.pull import DicomWeb, Study
+from trainer.atlas import Array, Box, load
+from trainer.tasks.registry import Sample, Source, Traffic, tasks
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CLASSES = ("control", "mci", "ad")
+MODALITIES = ("MR", "PT")
+BOX = Box(shape=(32, 40, 32), corner=(-69.75, -70.0, -57.0), step_mm=4.5)
+"""The brain, and little beside it: 144 × 180 × 144 mm of MNI space. Phantoms lie in it; real images must be
+registered to it.
+"""
+
+_LIMIT = 5.0  # standard deviations; beyond lie vessels and artefacts
+
+
+@tasks.register("dementia")
+class Dementia:
+    """Three classes from two volumes, each the difference from an average brain; what a study lacks is 0
+    everywhere.
+    """
+
+    classes: tuple[str, ...] = CLASSES
+    view = "dementia-1"
+    shape: tuple[int, int, int, int] = (len(MODALITIES), *BOX.shape)
+
+    def source(self, url: str) -> Source:
+        """The studies of a PACS, over DICOMweb."""
+        return Pacs(url)
+
+    def warm(self) -> None:
+        """The atlas on the grid."""
+        load(BOX)
+
+    def network(self) -> "nn.Module":
+        """A light 3-D CNN of 50,179 parameters."""
+        from trainer.cnn import LightCNN  # torch: not needed to list tasks or to prepare samples
+
+        return LightCNN(self.shape, len(CLASSES))
+
+
+class Pacs:
+    """A site's PACS as a source of samples."""
+
+    def __init__(self, url: str) -> None:
+        self._client = DicomWeb(url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def studies(self) -> tuple[list[str], Traffic]:
+        """All studies; the list's own bytes are counted on the wire only."""
+        return self._client.studies(), Traffic()
+
+    def fetch(self, uid: str) -> tuple[Sample, Traffic]:
+        """One study, pulled whole and prepared."""
+        study, payload = self._client.study(uid)
+        return prepare(study), Traffic(payload.rx, payload.tx)
+
+
+def prepare(study: Study) -> Sample:
+    """A study as its difference from the average brain, on the atlas's grid."""
+    atlas = load(BOX)
+    averages = {"MR": atlas.t1, "PT": atlas.fdg}
+    values = np.zeros((len(MODALITIES), *BOX.shape), dtype=np.float16)
+    for channel, modality in enumerate(MODALITIES):
+        if modality in study.volumes:
+            volume = study.volumes[modality]
+            found = _normalised(BOX.resample(volume.values, volume.affine), atlas.brain)
+            values[channel] = (found - _normalised(averages[modality], atlas.brain)) * atlas.brain
+    return Sample(values, CLASSES.index(study.label))
+
+
+def _normalised(values: Array, brain: npt.NDArray[np.bool_]) -> Array:
+    """Mean 0 and standard deviation 1 over the brain: scanners differ in scale and contrast."""
+    inside = values[brain]
+    normalised: Array = (values - inside.mean()) / max(float(inside.std()), 1e-6)
+    return np.clip(normalised, -_LIMIT, _LIMIT)

@@ -1,0 +1,75 @@
+"""What a task is, and where they are found by name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Values: TypeAlias = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One subject as the network sees it: `values` (channels, z, y, x) and the index of its class."""
+
+    values: Values
+    label: int
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Payload bytes that a pull took, seen from the site."""
+
+    rx: int = 0
+    tx: int = 0
+
+    def __add__(self, other: "Traffic") -> "Traffic":
+        return Traffic(self.rx + other.rx, self.tx + other.tx)
+
+
+class Source(Protocol):
+    """Where a site's samples come from. A context manager: it may hold connections."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def studies(self) -> tuple[list[str], Traffic]:
+        """The UIDs of all studies that the site has."""
+        ...
+
+    def fetch(self, uid: str) -> tuple[Sample, Traffic]:
+        """One study, pulled and prepared."""
+        ...
+
+
+class Task(Protocol):
+    """What is learned. `classes` names the network's outputs; `view` names how samples are prepared: another
+    view, another cache. `shape` is that of a sample: channels, z, y, x.
+    """
+
+    classes: tuple[str, ...]
+    view: str
+    shape: tuple[int, int, int, int]
+
+    def source(self, url: str) -> Source:
+        """The samples of the site whose PACS answers at `url`."""
+        ...
+
+    def warm(self) -> None:
+        """Load what preparing samples needs: done once, before workers are forked, and shared by all of them."""
+        ...
+
+    def network(self) -> "nn.Module":
+        """A new network: samples of shape (batch, channels, z, y, x) to logits (batch, classes)."""
+        ...
+
+
+tasks: Registry[Task] = Registry("task", __package__, [str(Path(__file__).parent)])
