@@ -8,7 +8,7 @@ Every frame crosses the router: the ports of the bridge can't see each other. MA
 neighbours are permanent entries, so that no ARP crosses the WAN at all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from emulator.places import HUB_ADDRESS, gateway_address, subnet, worker_address
@@ -76,15 +76,17 @@ def wan() -> Step:
     return ip_batch("wan", lines)
 
 
-def uplink(index: int, place: str) -> Step:
-    """A place's cable to the WAN: an isolated port that learns nothing and is flooded with nothing."""
-    name = port(index)
-    lines = (
-        f"link add {name} type veth peer name wan address {uplink_mac(index)} netns {place}",
-        f"link set {name} master wan up",
-        f"link set {name} type bridge_slave isolated on learning off flood off mcast_flood off bcast_flood off",
-    )
-    return ip_batch("wan", lines, (name,))
+def uplinks(ends: Sequence[tuple[int, str]]) -> Step:
+    """Cables to the WAN, by number and place: isolated ports that learn nothing and are flooded with nothing."""
+    lines: list[str] = []
+    for index, place in ends:
+        name = port(index)
+        lines += (
+            f"link add {name} type veth peer name wan address {uplink_mac(index)} netns {place}",
+            f"link set {name} master wan up",
+            f"link set {name} type bridge_slave isolated on learning off flood off mcast_flood off bcast_flood off",
+        )
+    return ip_batch("wan", lines, tuple(port(index) for index, _ in ends))
 
 
 def forget_uplink(index: int) -> Step:
@@ -150,6 +152,5 @@ def places(site: Site) -> tuple[str, ...]:
 
 
 def site_steps(site: Site) -> tuple[Step, ...]:
-    """A site without its PACS's machine, in the order in which it can be built (its places exist already)."""
-    worker = host_on_lan(f"{site.name}/worker", worker_address(site.index), site)
-    return uplink(site.index, site.name), gateway(site), worker
+    """A site without its PACS's machine, in the order in which it can be built; its places and uplink are there already."""
+    return gateway(site), host_on_lan(f"{site.name}/worker", worker_address(site.index), site)

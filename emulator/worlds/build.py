@@ -17,6 +17,7 @@ from emulator.worlds.record import by_name, forget_layer, service_folder, write_
 Progress = Callable[[str, int, int], None]
 
 _HANDS = 4
+_SITES_A_MESSAGE = 100
 _ANSWER_S = 120.0
 
 
@@ -40,19 +41,26 @@ class Builder:
         self._agent.configure([wiring.wan()])
         self._agent.configure(self._kernel.cable())
         self._kernel.start(self._agent, self._router_folder())
-        self._agent.configure([wiring.uplink(0, "hub"), wiring.hub()])
+        self._agent.configure([wiring.uplinks([(0, "hub")]), wiring.hub()])
 
     def add_sites(self, sites: Sequence[Site], services: Sequence[Service]) -> None:
         """Build sites; each one's services start as soon as it stands, and need not answer yet."""
+        self._lay_uplinks(sites)
         of_site = {site.name: [one for one in services if one.place.split("/")[0] == site.name] for site in sites}
         with ThreadPoolExecutor(_HANDS) as hands:
             for done, _ in enumerate(hands.map(lambda site: self._add_site(site, of_site[site.name]), sites), 1):
                 self._progress("sites", done, len(sites))
 
+    def _lay_uplinks(self, sites: Sequence[Site]) -> None:
+        """Places and cables to the WAN, many sites a message: its size is bounded."""
+        for start in range(0, len(sites), _SITES_A_MESSAGE):
+            some = sites[start : start + _SITES_A_MESSAGE]
+            places = [place for site in some for place in (*wiring.places(site), *machine_of(site).places(site))]
+            self._agent.add_places(places, wiring.SETTINGS)
+            self._agent.configure([wiring.uplinks([(site.index, site.name) for site in some])])
+
     def _add_site(self, site: Site, services: Sequence[Service]) -> None:
-        machine = machine_of(site)
-        self._agent.add_places([*wiring.places(site), *machine.places(site)], wiring.SETTINGS)
-        steps = [*wiring.site_steps(site), *machine.cable(site), ledger.counters(site)]
+        steps = [*wiring.site_steps(site), *machine_of(site).cable(site), ledger.counters(site)]
         self._agent.configure(steps)
         for service in services:
             self._launch(service, site)

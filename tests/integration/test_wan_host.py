@@ -25,7 +25,12 @@ _INSIDE = Path(__file__).parent / "inside_uml.py"
 def _plan() -> dict[str, Any]:
     topology = make_topology("host", _SITES)
     kernel = HostKernel()
-    steps = [wiring.wan(), *kernel.cable(), wiring.uplink(0, "hub"), wiring.hub()]
+    steps = [
+        wiring.wan(),
+        *kernel.cable(),
+        wiring.uplinks([(0, "hub"), *((site.index, site.name) for site in _SITES)]),
+        wiring.hub(),
+    ]
     for site in _SITES:
         steps += wiring.site_steps(site)
     steps.append(wiring.known_ports([0, *(site.index for site in _SITES)]))
