@@ -13,6 +13,7 @@ from emulator.topology.resolved import Direction, Hub, Site, Topology
 from emulator.wiring import next_hop, uplink_mac
 
 _MTU_BYTES = 1500
+_ORDERLY_BPS = 10_000_000_000
 _INTO_HUB = 1
 _FROM_HUB = 2
 _BASE = {_INTO_HUB: 0x1000, _FROM_HUB: 0x3000}
@@ -52,7 +53,8 @@ def _netem(classid: str, handle: int, direction: Direction) -> str:
     line = f"qdisc replace dev @DEV@ parent {classid} handle {handle:x}: netem limit {queue_packets(direction)}"
     line += f" delay {direction.delay_s * 1e6:.0f}us"
     if direction.jitter_s:
-        line += f" {direction.jitter_s * 1e6:.0f}us distribution normal"
+        # With a rate of its own netem keeps packets in order, as real lines do, however their delays wander.
+        line += f" {direction.jitter_s * 1e6:.0f}us distribution normal rate {_ORDERLY_BPS}bit"
     if direction.loss:
         line += f" loss {direction.loss * 100:.6f}%"
     return line

@@ -152,5 +152,5 @@ def places(site: Site) -> tuple[str, ...]:
 
 
 def site_steps(site: Site) -> tuple[Step, ...]:
-    """A site without its PACS's machine, in the order in which it can be built; its places and uplink are there already."""
+    """A site without its PACS's machine, in the order of building; its places and its uplink are there already."""
     return gateway(site), host_on_lan(f"{site.name}/worker", worker_address(site.index), site)
