@@ -16,6 +16,7 @@ from emulator.places import (
 )
 from emulator.wiring import Step, port
 
+_PORTS_A_CHAIN = 250  # the kernel takes 255
 _HUB_PORTS = f"{{ {CONTROL_PORT}, {MODEL_PORT}, {UPDATE_PORT} }}"
 
 
@@ -24,10 +25,19 @@ def _own(indices: Iterable[int]) -> list[str]:
     return [f'"{port(i)}" . {address}' for i, address in addresses]
 
 
+def _entries(ports: list[int]) -> str:
+    """Where frames come in: all judged alike, by as many chains as are needed."""
+    chains = []
+    for start in range(0, len(ports), _PORTS_A_CHAIN):
+        devices = ", ".join(f'"{port(i)}"' for i in ports[start : start + _PORTS_A_CHAIN])
+        hook = f"type filter hook ingress devices = {{ {devices} }} priority 0; policy drop;"
+        chains.append(f"    chain entry{start} {{\n        {hook}\n        jump judge\n    }}")
+    return "\n".join(chains)
+
+
 def rules(indices: Iterable[int]) -> Step:
     """The whole table, replaced at once. `indices` are those of the sites that are up."""
     known = list(indices)
-    devices = ", ".join(f'"{port(i)}"' for i in [0, *known])
     own = ", ".join(_own(known))
     text = f"""
 add table netdev access
@@ -38,14 +48,14 @@ table netdev access {{
         typeof iifname . ip saddr
         elements = {{ {own} }}
     }}
-    chain entry {{
-        type filter hook ingress devices = {{ {devices} }} priority 0; policy drop;
+    chain judge {{
         iifname . ip saddr @own ip daddr {HUB_ADDRESS} tcp dport {_HUB_PORTS} accept
         iifname . ip saddr @own ip daddr {HUB_ADDRESS} ip protocol icmp accept
         iifname "{port(0)}" ip saddr {HUB_ADDRESS} tcp sport {_HUB_PORTS} tcp flags & (syn | ack) != syn accept
         iifname "{port(0)}" ip saddr {HUB_ADDRESS} ip protocol icmp accept
-        counter name refused
+        counter name refused drop
     }}
+{_entries([0, *known])}
 }}
 """
     return Step("wan", ("nft", "-f", "-"), text)

@@ -1,11 +1,13 @@
 """Reaching into a world from outside, through its agent's Unix socket (`emulator.inside.agent` answers)."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import struct
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,34 @@ from emulator.inside.init import AGENT_SOCKET
 from emulator.wiring import Step
 
 _STEPS_BYTES = 32_768
+_FOLDERS_A_MESSAGE = 200
+_ANSWER_S = 300.0
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+
+
+@contextlib.contextmanager
+def _ended_by_the_world() -> Iterator[None]:
+    """A connection that breaks, or stays silent, means that the agent or the world has ended."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError) as error:
+        raise Fell(f"the world, or its agent, ended in the middle of a request ({error})") from error
+
+
+def _exchange(connection: socket.socket, request: dict[str, Any], made: list[int] | None = None) -> bytes:
+    """One message there, one back; file descriptors that come with it go to `made`."""
+    with _ended_by_the_world():
+        connection.sendall(json.dumps(request).encode())
+        message, fds, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 1)
+    if made is not None:
+        made += fds
+    return message
+
+
+def _portions(folders: Sequence[str]) -> Iterator[list[str]]:
+    """So many at a time as a message can carry."""
+    for start in range(0, len(folders), _FOLDERS_A_MESSAGE):
+        yield list(folders[start : start + _FOLDERS_A_MESSAGE])
 
 
 class Attached:
@@ -27,8 +57,8 @@ class Attached:
 
     def wait(self) -> int:
         """Its exit code; a signal's number negative, as in `subprocess`. Raises `Fell` when the world ends first."""
-        answer = self._connection.recv(MESSAGE_BYTES)
-        self._connection.close()
+        with self._connection, _ended_by_the_world():
+            answer = self._connection.recv(MESSAGE_BYTES)
         if not answer:
             raise Fell("the world ended while a command ran in it")
         return int(json.loads(answer)["exit"])
@@ -49,6 +79,7 @@ class Agent:
 
     def _connection(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.settimeout(_ANSWER_S)
         handle = os.open(self._folder, os.O_PATH)
         try:  # through the folder's descriptor: the path itself may be longer than a socket's 108 bytes
             connection.connect(f"/proc/self/fd/{handle}/{AGENT_SOCKET}")
@@ -61,8 +92,7 @@ class Agent:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._connection() as connection:
-            connection.sendall(json.dumps(request).encode())
-            return self._answer(connection.recv(MESSAGE_BYTES))
+            return self._answer(_exchange(connection, request))
 
     def _answer(self, message: bytes) -> dict[str, Any]:
         if not message:
@@ -100,10 +130,24 @@ class Agent:
         return int(self._ask({**request, "cwd": folder, "nice": nice})["pid"])
 
     def alive(self, folders: Sequence[str]) -> frozenset[str]:
-        return frozenset(self._ask({"op": "alive", "folders": list(folders)})["alive"])
+        """Which of these services' folders belong to a process that runs."""
+        alive: set[str] = set()
+        for some in _portions(folders):
+            alive.update(self._ask({"op": "alive", "folders": some})["alive"])
+        return frozenset(alive)
+
+    def init_pid(self) -> int:
+        """The world's init, as the kernel knows it: the process that listens on the agent's socket."""
+        with self._connection() as connection:
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid: int = _CREDENTIALS.unpack(credentials)[0]
+        return pid
 
     def stop(self, folders: Sequence[str], overlays: Sequence[str] = ()) -> None:
-        self._ask({"op": "stop", "folders": list(folders), "overlays": list(overlays)})
+        for some in _portions(folders):
+            self._ask({"op": "stop", "folders": some, "overlays": []})
+        for some in _portions(overlays):
+            self._ask({"op": "stop", "folders": [], "overlays": some})
 
     def wait_ready(self, place: str, host: str, port: int, path: str | None, within_s: float, folder: str) -> None:
         """Wait until a port at a place answers. Raises `Fell` saying what happened instead."""
@@ -116,10 +160,9 @@ class Agent:
     def connect(self, place: str, host: str, port: int, timeout_s: float) -> socket.socket:
         """A TCP connection made from inside a place. Raises `Fell` when it is refused or takes too long."""
         request = {"op": "connect", "place": place, "host": host, "port": port, "timeout_s": timeout_s}
+        made: list[int] = []
         with self._connection() as connection:
-            connection.sendall(json.dumps(request).encode())
-            message, made, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 1)
-            self._answer(message)
+            self._answer(_exchange(connection, request, made))
         return socket.socket(fileno=made[0])
 
     def run(
@@ -133,10 +176,13 @@ class Agent:
         """Start a process that ends with us. Raises `Fell` when it can't be started."""
         request = {"op": "run", "place": place, "argv": list(argv), "env": dict(env), "cwd": cwd}
         connection = self._connection()
-        socket.send_fds(connection, [json.dumps(request).encode()], list(streams))
         try:
-            answer = self._answer(connection.recv(MESSAGE_BYTES))
-        except Fell:
+            with _ended_by_the_world():
+                socket.send_fds(connection, [json.dumps(request).encode()], list(streams))
+                message = connection.recv(MESSAGE_BYTES)
+            answer = self._answer(message)
+            connection.settimeout(None)
+        except BaseException:
             connection.close()
             raise
         return Attached(connection, int(answer["pid"]))

@@ -31,7 +31,7 @@ def path(first: Direction, second: Direction) -> Direction:
 
 
 def queue_packets(direction: Direction) -> int:
-    """Netem's limit: what is on its way (rate × delay) plus a queue of 100 ms, never under 100 packets."""
+    """Netem's limit: what is on its way (rate × delay) plus 100 ms at this rate, never under 100 packets."""
     on_its_way_s = direction.delay_s + 3 * direction.jitter_s
     return max(100, math.ceil(direction.rate_bps * (on_its_way_s + 0.1) / 8 / _MTU_BYTES))
 

@@ -19,6 +19,7 @@ ROUTER_MAC = "02:02:00:00:00:01"
 WAN_ADDRESS = "100.64.0.2"
 WAN_PREFIX = 10
 ROUTER_PORT = "r0"
+MOST_SITES = 1000  # a bridge of the kernel has at most 1,023 ports
 WAN_MTU = 1500
 # Jumbo frames: single packets at a sixth of the cost, so that a pull takes the server's time, not the emulation's.
 LAN_MTU = 9000

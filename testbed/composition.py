@@ -58,8 +58,17 @@ def services(topology: Topology, storages: Mapping[str, Path]) -> tuple[Service,
 
 def bring_up(topology: Topology, name: str, wan: str | None, report: Report) -> World:
     """Bakes what is not baked, then brings the world up, or changes it where it is up already."""
+    _prove(topology, name, wan)
     storages = cohorts.bake(topology.sites, topology.seed, cache(), report)
     return World.up(topology, name, services(topology, storages), wan, report)
+
+
+def _prove(topology: Topology, name: str, wan: str | None) -> None:
+    """Baking takes minutes: what forbids a world is said before. Raises `CannotHere`, `WrongInput`."""
+    if World.present(name) is None:
+        World.prove(wan)
+    for site in topology.sites:
+        flavours.get(site.pacs.flavour).service(site, None)
 
 
 def planned(topology: Topology, name: str) -> Plan:

@@ -12,7 +12,7 @@ import psutil
 from emulator import wan
 from emulator.errors import CannotHere
 from emulator.topology import Cohort, Compute, Direction, Link, Pacs, Site
-from emulator.worlds import home
+from emulator.worlds import NAMESPACES_ADVICE, home
 from nodes.pacs import flavours
 
 TOOLS = (
@@ -69,11 +69,7 @@ def _namespaces() -> Check:
     tried = subprocess.run([tool, flags, "true"], capture_output=True, text=True, timeout=10, check=False)
     if tried.returncode == 0:
         return Check("namespaces", True, True, f"{kinds} namespaces, tried")
-    advice = (
-        "run as root, or allow users to have namespaces: sysctl kernel.unprivileged_userns_clone=1 (Debian), "
-        "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)"
-    )
-    return Check("namespaces", False, True, tried.stderr.strip() or "refused", advice)
+    return Check("namespaces", False, True, tried.stderr.strip() or "refused", NAMESPACES_ADVICE)
 
 
 def _wan() -> Iterator[Check]:

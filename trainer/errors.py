@@ -43,7 +43,7 @@ class RunFailed(TestbedError):  # noqa: N818 - reads as the sentence it is
     """The training can't go on by itself."""
 
 
-class TransferFailed(TestbedError):  # noqa: N818
+class TransferFailed(TestbedError):  # noqa: N818 - reads as the sentence it is
     """A model or an update did not get through before its deadline."""
 
 

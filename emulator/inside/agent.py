@@ -2,7 +2,7 @@
 
 One request a message (JSON, with file descriptors beside it), one answer a message. Every connection has a thread of
 its own, since the network namespace is a thread's property: a thread steps into a place, acts, and steps back.
-A process that was started `attached` ends when the connection that started it closes.
+A process that was run for a connection ends when that connection closes.
 """
 
 import contextlib
@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from emulator.inside import syscalls
+from emulator.inside.processes import birth
 
 MESSAGE_BYTES = 131_072
 _GRACE_S = 5.0
+_PROGRAM_S = 60.0
 _NETNS = "/run/netns"
 _ETHTOOL_OFF = (0x17, 0x1F, 0x24, 0x2C)  # ETHTOOL_STXCSUM, _STSO, _SGSO, _SGRO
 
@@ -34,15 +36,24 @@ def at(place: str) -> Iterator[None]:
     if place == "wan":
         yield
         return
-    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     there = os.open(f"{_NETNS}/{namespace(place)}", os.O_RDONLY)
     try:
-        syscalls.enter(there, syscalls.CLONE_NEWNET)
+        with _coming_back():
+            syscalls.enter(there, syscalls.CLONE_NEWNET)
+            yield
+    finally:
+        os.close(there)
+
+
+@contextlib.contextmanager
+def _coming_back() -> Iterator[None]:
+    """Wherever the calling thread goes meanwhile, it is back in its network afterwards."""
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
         yield
     finally:
         syscalls.enter(here, syscalls.CLONE_NEWNET)
         os.close(here)
-        os.close(there)
 
 
 def namespace(place: str) -> str:
@@ -61,18 +72,14 @@ def enter(place: str) -> None:
 
 def _add_places(request: Request, _fds: list[int]) -> Request:
     """Make network namespaces, each with its loopback and the kernel settings that were asked for."""
-    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     for place in request["places"]:
-        if place == "wan":  # it is there from the beginning; only its settings are not
+        with _coming_back():
+            if place != "wan":  # that one is there from the beginning; only its settings are not
+                pin = Path(_NETNS) / namespace(place)
+                pin.touch()
+                syscalls.unshare(syscalls.CLONE_NEWNET)
+                syscalls.mount("/proc/thread-self/ns/net", str(pin), "none", syscalls.MS_BIND)
             _set_kernel(request["settings"])
-            continue
-        pin = Path(_NETNS) / namespace(place)
-        pin.touch()
-        syscalls.unshare(syscalls.CLONE_NEWNET)
-        syscalls.mount("/proc/thread-self/ns/net", str(pin), "none", syscalls.MS_BIND)
-        _set_kernel(request["settings"])
-        syscalls.enter(here, syscalls.CLONE_NEWNET)
-    os.close(here)
     return {}
 
 
@@ -96,7 +103,9 @@ def _configure(request: Request, _fds: list[int]) -> Request:
     """Feed programs (`ip -batch -`, `nft -f -`) at places; the first that fails ends it."""
     for step in request["steps"]:
         with at(step["place"]):
-            done = subprocess.run(step["argv"], input=step["text"], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                step["argv"], input=step["text"], capture_output=True, text=True, check=False, timeout=_PROGRAM_S
+            )
             if done.returncode:
                 return {"error": f"{' '.join(step['argv'])} at {step['place']}: {(done.stderr or done.stdout).strip()}"}
             for interface in step.get("plain", ()):
@@ -147,19 +156,11 @@ def _spawn(request: Request, _fds: list[int]) -> Request:
     finally:
         os.close(log)
         os.close(silence)
-    (folder / "pid").write_text(f"{child.pid} {_birth(child.pid)}")
+    (folder / "pid").write_text(f"{child.pid} {birth(child.pid)}")
     with contextlib.suppress(PermissionError):  # an ordinary user can't put itself before others
         os.setpriority(os.PRIO_PROCESS, child.pid, request["nice"])
     threading.Thread(target=child.wait, daemon=True).start()
     return {"pid": child.pid}
-
-
-def _birth(pid: int) -> str:
-    """When a process started, in clock ticks: with its number, its identity."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return "gone"
 
 
 def _alive(request: Request, _fds: list[int]) -> Request:
@@ -167,19 +168,12 @@ def _alive(request: Request, _fds: list[int]) -> Request:
     alive = []
     for folder in request["folders"]:
         try:
-            pid, birth = (Path(folder) / "pid").read_text().split()
+            pid, born = (Path(folder) / "pid").read_text().split()
         except (OSError, ValueError):
             continue
-        if _birth(int(pid)) == birth and not _zombie(int(pid)):
+        if birth(int(pid)) == born:
             alive.append(folder)
     return {"alive": alive}
-
-
-def _zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def _stop(request: Request, fds: list[int]) -> Request:
@@ -274,10 +268,21 @@ def _send(connection: socket.socket, answer: Request, fds: list[int] | None = No
 
 def _attached(connection: socket.socket, request: Request, fds: list[int]) -> None:
     """Run one process for this connection: pass signals on, say how it ended, end it when nobody listens any more."""
-    child = _start(request, fds)
-    for fd in fds:
-        os.close(fd)
-    _send(connection, {"pid": child.pid})
+    try:
+        child = _start(request, fds)
+    finally:
+        for fd in fds:
+            os.close(fd)
+    try:
+        _send(connection, {"pid": child.pid})
+        _follow(connection, child)
+    finally:  # also when the connection broke in the middle of a message
+        if child.poll() is None:
+            _end_group(child)
+
+
+def _follow(connection: socket.socket, child: "subprocess.Popen[bytes]") -> None:
+    """Until the process ends, or its connection is closed."""
     ended = os.pidfd_open(child.pid)
     try:
         while True:
@@ -287,7 +292,6 @@ def _attached(connection: socket.socket, request: Request, fds: list[int]) -> No
                 return
             message = connection.recv(MESSAGE_BYTES)
             if not message:
-                _end_group(child)
                 return
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, json.loads(message)["signal"])
@@ -322,7 +326,9 @@ def _converse(connection: socket.socket) -> None:
                 return
             try:
                 _answer(connection, json.loads(message), fds)
-            except OSError as error:
+            except ConnectionError:
+                return
+            except (OSError, subprocess.TimeoutExpired) as error:
                 _send(connection, {"error": str(error)})
 
 

@@ -5,6 +5,7 @@ Until `up` has written its one byte into the lifeline the world is unfinished: w
 """
 
 import os
+import resource
 import select
 import signal
 import socket
@@ -101,6 +102,8 @@ def _watch(lifeline: int, listener: socket.socket) -> None:
 
 def main(folder: str, lifeline: int) -> None:
     """Become the init of a world whose state lies in `folder`."""
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # a hub holds several sockets a site
     _private_mounts(folder)
     log = os.open(f"{folder}/init.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     silence = os.open(os.devnull, os.O_RDONLY)

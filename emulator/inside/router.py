@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from emulator.inside import syscalls
 
-_MODULES = ("sch_netem", "sch_htb", "sch_fq_codel", "cls_u32", "ifb")
+_MODULES = ("sch_netem", "sch_htb", "cls_u32")
 _FOLDERS = ("/usr/lib/uml/modules", "/lib/modules")
 
 

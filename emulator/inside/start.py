@@ -1,6 +1,7 @@
 """The first process of a world: takes namespaces and forks the world's init.
 
-Run as `python -I -S start.py FOLDER LIFELINE_FD`; prints the init's process number and ends.
+Run as `python -I -S start.py FOLDER LIFELINE_FD`; prints the init's process number and ends. Without arguments it only
+tries whether the namespaces are to be had.
 """
 
 import os
@@ -25,8 +26,10 @@ def _isolate() -> None:
 
 
 def main() -> None:
-    folder, lifeline = sys.argv[1], int(sys.argv[2])
     _isolate()
+    if len(sys.argv) == 1:
+        return
+    folder, lifeline = sys.argv[1], int(sys.argv[2])
     child = os.fork()
     if child:
         print(child, flush=True)

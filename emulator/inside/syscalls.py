@@ -18,7 +18,6 @@ MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 
-_PR_SET_PDEATHSIG = 1
 _SIOCETHTOOL = 0x8946
 _SYS_INIT_MODULE = 175  # numbers of x86-64, the only architecture with a user-mode-linux package
 _SYS_KCMP = 312
@@ -58,11 +57,6 @@ def mount(source: str, target: str, filesystem: str, flags: int = 0, options: st
 def unmount(target: str) -> None:
     """Detach a mount (umount2 with MNT_DETACH)."""
     _check(_libc.umount2(target.encode(), 2), f"umount {target}")
-
-
-def die_with_parent(signal_number: int) -> None:
-    """Ask the kernel to send the caller a signal when its parent thread ends."""
-    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl")
 
 
 def load_module(image: bytes) -> None:

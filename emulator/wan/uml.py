@@ -23,7 +23,7 @@ from emulator.wiring import (
 )
 
 _KERNEL = "linux.uml"
-_MEMORY = "96M"
+_MEMORY = "256M"  # taken only when touched: full queues of fifty fast links hold many packets
 _ORDERS_PORT = 7000
 _PEER = "uml"
 # What the kernel would do at boot for drivers that a router never uses: 1.2 of 1.3 s, most of it RAID's self-test.
@@ -38,6 +38,8 @@ class UmlKernel:
     device = "vec0"
 
     def why_not(self) -> str | None:
+        if " " in f"{sys.executable}{_ROUTER}":
+            return f"the path of this program has a space ({_ROUTER}), which a kernel's command line can't carry"
         if shutil.which(_KERNEL):
             return None
         return f"{_KERNEL} is not installed (Debian's package user-mode-linux)"

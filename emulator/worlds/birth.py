@@ -13,11 +13,15 @@ from pathlib import Path
 from emulator.errors import CannotHere, WrongState
 from emulator.inside.init import AGENT_SOCKET
 from emulator.reach import Agent
-from emulator.waiting import wait_until
 from emulator.worlds.record import WorldRecord, forget_layer
 
 _START = Path(__file__).parent.parent / "inside" / "start.py"
 _COMPLETE = b"\n"
+
+NAMESPACES_ADVICE = (
+    "run as root, or allow users to have namespaces: sysctl user.max_user_namespaces=10000, "
+    "kernel.unprivileged_userns_clone=1 (Debian), kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)"
+)
 
 
 @contextlib.contextmanager
@@ -32,9 +36,7 @@ def born(folder: Path, record: WorldRecord) -> Iterator[tuple[Agent, WorldRecord
         pid = _start(folder, hears)
         os.close(hears)
         record = record.with_init(pid).write(folder)
-        agent = Agent(folder)
-        wait_until((folder / AGENT_SOCKET).exists, within_s=10, what=f"the init of world '{folder.name}'")
-        yield agent, record
+        yield Agent(folder), record
         os.write(lifeline, _COMPLETE)
     except BaseException:
         end(record)
@@ -43,16 +45,29 @@ def born(folder: Path, record: WorldRecord) -> Iterator[tuple[Agent, WorldRecord
         os.close(lifeline)
 
 
+def prove() -> None:
+    """Take the namespaces of a world and let them go. Raises `CannotHere` where the kernel refuses them."""
+    _started()
+
+
 def _start(folder: Path, hears: int) -> int:
-    argv = [sys.executable, "-I", "-S", str(_START), str(folder), str(hears)]
-    started = subprocess.run(argv, pass_fds=(hears,), capture_output=True, text=True, timeout=30, check=False)
-    if started.returncode:
-        reason = (started.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise CannotHere(
-            f"this machine gives no namespaces ({reason}); run as root, or allow users to have them: "
-            "sysctl kernel.unprivileged_userns_clone=1 (Debian) or kernel.apparmor_restrict_unprivileged_userns=0"
-        )
+    """The init's process number, once its agent listens: it keeps our pipes open until then, or until it fails."""
+    started = _started(str(folder), str(hears), pass_fds=(hears,))
+    if not (folder / AGENT_SOCKET).exists():
+        raise CannotHere(f"the world's init failed: {_last_line(started.stderr)}")
     return int(started.stdout)
+
+
+def _started(*arguments: str, pass_fds: tuple[int, ...] = ()) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-I", "-S", str(_START), *arguments]
+    started = subprocess.run(argv, pass_fds=pass_fds, capture_output=True, text=True, timeout=30, check=False)
+    if started.returncode:
+        raise CannotHere(f"this machine gives no namespaces ({_last_line(started.stderr)}); {NAMESPACES_ADVICE}")
+    return started
+
+
+def _last_line(said: str) -> str:
+    return (said.strip().splitlines() or ["no reason given"])[-1]
 
 
 def end(record: WorldRecord) -> None:

@@ -43,9 +43,13 @@ class Builder:
         self._kernel.start(self._agent, self._router_folder())
         self._agent.configure([wiring.uplinks([(0, "hub")]), wiring.hub()])
 
-    def add_sites(self, sites: Sequence[Site], services: Sequence[Service]) -> None:
-        """Build sites; each one's services start as soon as it stands, and need not answer yet."""
+    def add_sites(self, sites: Sequence[Site], services: Sequence[Service], everyone: Sequence[Site]) -> None:
+        """Build sites; each one's services start as soon as it stands, and need not answer yet.
+
+        The policy over `everyone` is set before anything can be sent.
+        """
         self._lay_uplinks(sites)
+        self._guard(everyone)
         of_site = {site.name: [one for one in services if one.place.split("/")[0] == site.name] for site in sites}
         with ThreadPoolExecutor(_HANDS) as hands:
             for done, _ in enumerate(hands.map(lambda site: self._add_site(site, of_site[site.name]), sites), 1):
@@ -67,11 +71,14 @@ class Builder:
 
     def remove_sites(self, sites: Sequence[Site], services: Iterable[Service]) -> None:
         for site in sites:
-            self.stop([service for service in services if service.place.split("/")[0] == site.name])
+            of_site = [service for service in services if service.place.split("/")[0] == site.name]
+            self.stop(of_site)
+            for service in of_site:
+                forget_layer(service_folder(self._folder, service.name))
             self._agent.configure([wiring.forget_uplink(site.index)])
             self._agent.remove_places([*wiring.places(site), *machine_of(site).places(site)])
 
-    def guard(self, sites: Sequence[Site]) -> None:
+    def _guard(self, sites: Sequence[Site]) -> None:
         """Set the policy and the bridge's table for the sites that are there now."""
         indices = [site.index for site in sites]
         self._agent.configure([wiring.known_ports([0, *indices]), policy.rules(indices)])

@@ -3,10 +3,13 @@
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from emulator.errors import WorldBusy
+from emulator.errors import WorldBusy, WrongInput
+
+_AWKWARD = re.compile(r"[\s,:\\]")
 
 
 def home() -> Path:
@@ -15,6 +18,10 @@ def home() -> Path:
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     folder = Path(named) if named else Path(data) / "pacs-testbed"
     folder = folder.expanduser().absolute()
+    if _AWKWARD.search(str(folder)):
+        raise WrongInput(
+            f"TESTBED_HOME: '{folder}' has a space, comma, colon or backslash; mounts can't name such a folder"
+        )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 

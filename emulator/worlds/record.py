@@ -10,6 +10,7 @@ from typing import Literal, Self
 from pydantic import TypeAdapter, ValidationError
 
 from emulator import topology as topologies
+from emulator.inside.processes import birth
 from emulator.places import HUB_ADDRESS, Service, gateway_address, pacs_address, worker_address
 from emulator.topology.resolved import Topology
 
@@ -31,6 +32,11 @@ class WorldRecord:
     services: tuple[Service, ...]
 
     @classmethod
+    def unknown(cls, name: str) -> Self:
+        """Stands for a world of which only its folder is known."""
+        return cls(name, "broken", "", "", 0.0, 0, "", "", ())
+
+    @classmethod
     def read(cls, folder: Path) -> Self | None:
         """The record in a world's folder; None where there is none that can be read."""
         try:
@@ -47,7 +53,7 @@ class WorldRecord:
 
     def alive(self) -> bool:
         """Whether the init still runs: the same process, not another that got its number."""
-        return self.init_pid > 0 and self.boot == boot() and birth(self.init_pid) == self.init_birth
+        return self.init_pid > 0 and self.boot == boot() and birth(self.init_pid) == self.init_birth != "gone"
 
 
 @dataclass(frozen=True)
@@ -95,15 +101,6 @@ def write_files(folder: Path, service: Service) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in service.files:
         (folder / name).write_text(content.replace("@FOLDER@", str(folder)))
-
-
-def birth(pid: int) -> str:
-    """When a process started, in clock ticks since boot; "gone" when there is none (a zombie has ended)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return "gone"
-    return "gone" if fields[0] in "ZX" else fields[19]
 
 
 def boot() -> str:

@@ -67,4 +67,7 @@ class PlaceTransport(httpx.HTTPTransport):
 
     def __init__(self, connect: Connect) -> None:
         super().__init__(verify=False)  # its own pool is replaced below; reading certificates for it takes 19 ms
-        self._pool = httpcore.ConnectionPool(network_backend=_Backend(connect))
+        self._pool = httpcore.ConnectionPool(
+            network_backend=_Backend(connect),
+            max_keepalive_connections=0,  # a kept one may be dead: Orthanc closes them after 0.5 to 1.5 s
+        )

@@ -1,5 +1,6 @@
 """A world, from outside: up, reach in, down."""
 
+import contextlib
 import datetime
 import difflib
 import os
@@ -15,11 +16,13 @@ from typing import IO, Self
 import httpx
 
 from emulator import wan as kernels
-from emulator.errors import WrongInput, WrongState
+from emulator.errors import CannotHere, Fell, WrongInput, WrongState
+from emulator.inside.init import AGENT_SOCKET
 from emulator.machines import machine_of
 from emulator.places import Service
 from emulator.reach import Agent, Attached
 from emulator.topology.resolved import Topology
+from emulator.wiring import MOST_SITES
 from emulator.worlds import birth
 from emulator.worlds.build import Builder, Progress
 from emulator.worlds.changes import Changes, changes
@@ -54,7 +57,7 @@ class World:
 
     @property
     def state(self) -> State:
-        return self.record.state if self.record.alive() else "broken"
+        return self.record.state if self.record.alive() and self._router_runs() else "broken"
 
     @classmethod
     def open(cls, name: str | None) -> Self:
@@ -63,7 +66,7 @@ class World:
             name = _the_only_one()
         record = WorldRecord.read(world_folder(name))
         if record is None:
-            up = ", ".join(entry.name for entry in ls()) or "none"
+            up = ", ".join(entry.name for entry in ls() if entry.state == "up") or "none"
             raise WrongState(f"world '{name}' is not up (up: {up}); bring it up with: testbed up TOPOLOGY")
         return cls(world_folder(name), kept_topology(world_folder(name)), record)
 
@@ -73,7 +76,27 @@ class World:
         record = WorldRecord.read(world_folder(name))
         if record is None or record.state != "up" or not record.alive():
             return None
-        return cls(world_folder(name), kept_topology(world_folder(name)), record)
+        world = cls(world_folder(name), kept_topology(world_folder(name)), record)
+        return world if world.state == "up" else None
+
+    def _router_runs(self) -> bool:
+        """Whether the WAN's kernel is there, where it is a process of its own."""
+        folder = self.folder / "router"
+        if not (folder / "pid").exists():
+            return True
+        try:
+            return bool(self._agent.alive([str(folder)]))
+        except (Fell, WrongState):
+            return False
+
+    @staticmethod
+    def prove(wan: str | None) -> None:
+        """Whether a world could be brought up here, in a fraction of a second and before anything is made for it.
+
+        Raises `CannotHere` where there are no namespaces or no WAN kernel, `WrongInput` for a kernel that is unknown.
+        """
+        birth.prove()
+        kernels.choose(wan)
 
     @classmethod
     def up(
@@ -101,23 +124,21 @@ class World:
     ) -> Self:
         began = time.monotonic()
         kernel = kernels.choose(wan)
-        for site in topology.sites:
-            machine_of(site)
+        _refuse_impossible(topology)
         folder = world_folder(name)
         _clear(folder)
         folder.mkdir(parents=True, mode=0o700)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         keep_names(folder, topology)
+        keep_topology(folder, topology)  # before the record: who finds that may read this
         record = WorldRecord(name, "starting", kernel.name, now, 0.0, 0, "", "", ())
         try:
             with birth.born(folder, record.write(folder)) as (agent, born):
                 builder = Builder(folder, agent, kernel, progress)
                 builder.begin()
-                builder.add_sites(topology.sites, services)
-                builder.guard(topology.sites)
+                builder.add_sites(topology.sites, services, topology.sites)
                 builder.shape(topology, "new")
                 builder.wait(services, topology.sites)
-                keep_topology(folder, topology)
                 record = replace(born, state="up", services=tuple(services), up_s=time.monotonic() - began).write(
                     folder
                 )
@@ -136,6 +157,7 @@ class World:
         plan = self.planned(topology, services)
         if not plan.any:
             return
+        _refuse_impossible(topology)
         began = time.monotonic()
         kernel = kernels.choose(self.record.wan)
         self.record = replace(self.record, state="changing").write(self.folder)
@@ -145,8 +167,7 @@ class World:
         asked = by_name(services)
         builder.remove_sites([old[n] for n in plan.remove], self.record.services)
         fresh = [service for service in services if service.place.split("/")[0] in plan.add]
-        builder.add_sites([new[n] for n in plan.add], fresh)
-        builder.guard(topology.sites)
+        builder.add_sites([new[n] for n in plan.add], fresh, topology.sites)
         builder.shape(topology, "other sites" if plan.add or plan.remove else "same sites")
         again = [asked[n] for n in plan.restart]
         builder.restart(again, self.record.services, topology.sites)
@@ -237,7 +258,17 @@ def _clear(folder: Path) -> None:
     record = WorldRecord.read(folder)
     if record is not None:
         birth.end(record)
+    elif (folder / AGENT_SOCKET).exists():  # the record can't be read; the world behind the socket must not be lost
+        with contextlib.suppress(WrongState):
+            birth.end(WorldRecord.unknown(folder.name).with_init(Agent(folder).init_pid()))
     birth.erase(folder)
+
+
+def _refuse_impossible(topology: Topology) -> None:
+    if len(topology.sites) > MOST_SITES:
+        raise CannotHere(f"{len(topology.sites)} sites; one world has at most {MOST_SITES}: its WAN is one bridge")
+    for site in topology.sites:
+        machine_of(site)
 
 
 def _the_only_one() -> str:
@@ -258,6 +289,9 @@ def ls() -> list[WorldEntry]:
             entries.append(WorldEntry(folder.name, "broken", 0, 0))
             continue
         state: State = record.state if record.alive() else "broken"
-        sites = len(kept_topology(folder).sites) if (folder / "topology.json").exists() else 0
+        try:
+            sites = len(kept_topology(folder).sites)
+        except (WrongInput, OSError):  # another version's, or gone meanwhile
+            state, sites = "broken", 0
         entries.append(WorldEntry(record.name, state, sites, record.init_pid))
     return entries

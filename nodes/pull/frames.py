@@ -148,7 +148,7 @@ def _of_groups(series: str, own: Dataset, shared: Dataset, plane: npt.NDArray[np
     C.7.6.16)."""
 
     def group(name: str) -> Dataset:
-        return (own if name in own else shared)[name][0]  # type: ignore[no-any-return]
+        return (own if name in own else shared)[name][0]  # type: ignore[no-any-return]  # pydicom types elements as Any
 
     position = group("PlanePositionSequence").ImagePositionPatient
     orientation = group("PlaneOrientationSequence").ImageOrientationPatient

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from emulator.worlds.home import locked
 pytestmark = pytest.mark.integration
 
 _HERE = Path(__file__).parent
+_OURS = re.compile(r"wan|lan|r0|uml|u\d+|pacs|worker")
 _UP = [sys.executable, str(_HERE / "up_network.py")]
 
 
@@ -28,43 +30,40 @@ def _env(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{_HERE.parents[1]}:{_HERE}", **more}
 
 
-def _namespaces() -> set[str]:
-    """The network and process namespaces that any process of this machine is in."""
+def _processes(home: Path) -> set[str]:
+    """Processes of the worlds of a home: all of them carry its path in their command line or their environment."""
     found = set()
-    for kind in ("net", "pid", "mnt"):
-        for link in Path("/proc").glob(f"[0-9]*/ns/{kind}"):
-            try:
-                found.add(str(link.readlink()))
-            except OSError:  # ended meanwhile, or not ours to see
-                continue
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name == str(os.getpid()):
+            continue
+        try:
+            said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+        except OSError:  # ended meanwhile, or not ours to see
+            continue
+        if str(home).encode() in said:
+            found.add(f"{process.name}: {said[:200]!r}")
     return found
 
 
-def _traces() -> dict[str, object]:
+def _traces(home: Path) -> set[str]:
+    """What a world could leave on the host: processes, interfaces, mounts. A namespace needs a process or a mount."""
     links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, check=True).stdout)
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    return {
-        "namespaces": _namespaces(),
-        "interfaces": {link["ifname"] for link in links},
-        "mounts": {line.split()[4] for line in mounts},
-    }
+    interfaces = {link["ifname"] for link in links if _OURS.fullmatch(link["ifname"])}
+    mounts = {line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(home) in line}
+    return _processes(home) | interfaces | mounts
 
 
 @pytest.fixture
 def nothing_left(home: Path) -> Iterator[Callable[[], None]]:
-    """Checks that the machine is as it was when the test began, and checks it again at the end."""
-    before = _traces()
+    """Checks that nothing of this home's worlds is on the machine, and checks it again at the end."""
 
     def check() -> None:
-        def clean() -> bool:
-            now = _traces()
-            # Others come and go on a machine that is in use; a world's namespaces would stay.
-            return not now["namespaces"] - before["namespaces"] and all(  # type: ignore[operator]
-                now[kind] == before[kind] for kind in ("interfaces", "mounts")
-            )
+        try:
+            wait_until(lambda: not _traces(home), within_s=10, what="a clean machine")
+        except Fell:
+            raise AssertionError(_traces(home)) from None
 
-        wait_until(clean, within_s=10, what="a clean machine")
-
+    check()
     yield check
     for entry in ls():
         World.down(entry.name)
@@ -95,8 +94,7 @@ def test_a_killed_up_leaves_nothing(nothing_left: Callable[[], None], moment_s: 
     ended = up.communicate()[0]
     if "up" not in ended:
         nothing_left()
-    for entry in ls():
-        assert entry.state in ("broken", "up")
+    wait_until(lambda: all(entry.state in ("broken", "up") for entry in ls()), within_s=10, what="the init's end")
     world = _up()  # what is left in the folder hinders nobody
     assert world.state == "up"
 
@@ -115,8 +113,8 @@ def test_an_interrupted_up_takes_away_what_it_made(nothing_left: Callable[[], No
 def test_killing_the_init_ends_everything(nothing_left: Callable[[], None]) -> None:
     world = _up()
     os.kill(world.record.init_pid, signal.SIGKILL)
+    wait_until(lambda: [entry.state for entry in ls()] == ["broken"], within_s=10, what="the init's end")
     nothing_left()
-    assert [entry.state for entry in ls()] == ["broken"]
     with pytest.raises(WrongState):
         world.output("hub", ["true"])
     assert World.down("leaky")

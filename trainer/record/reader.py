@@ -57,7 +57,7 @@ class Run:
     def entry(self) -> dict[str, Any]:
         """One line of `runs --json`."""
         names = "id, world, task, algorithm, seed, started, ended, model_sha256, rounds_asked, why"
-        row = self.connection.execute(f"SELECT {names} FROM run").fetchone()  # noqa: S608 - own names
+        row = self.connection.execute(f"SELECT {names} FROM run").fetchone()  # noqa: S608 - names of our own, nothing from outside - own names
         values = dict(zip(names.split(", "), row, strict=True))
         rounds = self._one("SELECT count(*) FROM rounds")
         return {"run": values.pop("id"), **values, "state": self.state, "rounds": rounds}
@@ -89,7 +89,8 @@ class Run:
         """The document of `cost --json`."""
         rounds: dict[int, dict[str, dict[str, dict[str, int]]]] = {}
         for table, kind in (("ledger", "wire"), ("transfers", "payload")):
-            query = f"SELECT round, site, purpose, rx_{kind}, tx_{kind} FROM {table} ORDER BY round, site"  # noqa: S608
+            columns = f"round, site, purpose, rx_{kind}, tx_{kind}"
+            query = f"SELECT {columns} FROM {table} ORDER BY round, site"  # noqa: S608 - own names
             for number, site, purpose, rx, tx in self.connection.execute(query):
                 purposes = rounds.setdefault(number, {}).setdefault(site, {p: dict(_NOTHING) for p in PURPOSES})
                 purposes[purpose] |= {f"rx_{kind}": rx, f"tx_{kind}": tx}

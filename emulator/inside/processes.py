@@ -1,0 +1,12 @@
+"""Which process is which: numbers are used again, a number with its birth is not."""
+
+from pathlib import Path
+
+
+def birth(pid: int) -> str:
+    """When a process started, in clock ticks since boot; "gone" when there is none (a zombie has ended)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "gone"
+    return "gone" if fields[0] in "ZX" else fields[19]
