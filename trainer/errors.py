@@ -24,6 +24,7 @@ __all__ = [
     "UnknownName",
     "UpdateRefused",
     "WrongInput",
+    "WrongState",
 ]
 
 

@@ -19,6 +19,7 @@ import torch
 
 from emulator.errors import TestbedError
 from emulator.topology import Topology, revive
+from emulator.worlds import enter
 from trainer import algorithms, tasks
 from trainer.clock.gate import Stage
 from trainer.config import LaunchConfig, SitePlace, address_of, read
@@ -26,7 +27,7 @@ from trainer.errors import WrongInput
 from trainer.hub import process as hub
 from trainer.launcher_line import Line, News
 from trainer.learning import warm
-from trainer.memory import keep_blocks
+from trainer.memory import give_back, keep_blocks
 from trainer.nursery import Child, Wake, fork, how_it_ended
 from trainer.record import Lock
 from trainer.record.writer import prepare
@@ -87,8 +88,8 @@ def _warm(config: LaunchConfig) -> None:
     """
     torch.set_num_threads(1)
     keep_blocks()
-    warm(tasks.get(config.training.task))
-    gc.collect()
+    warm(tasks.get(config.training.task), config.training.batch_size)
+    give_back()
     gc.freeze()  # the collector's marks would copy every shared page into every child
 
 
@@ -153,8 +154,6 @@ class _Launcher:
         self._lock.close()  # a worker must not keep a run alive
         self._line.connection.close()
         if place.place is not None:
-            from emulator.worlds import enter  # only inside a world
-
             enter(place.place)
         source = None if place.place else address_of(place, self._indices[place.name])
         worker.run(self._config, place, source, stage)

@@ -13,7 +13,8 @@ from trainer.scores import Outcome
 from trainer.tasks.registry import Sample, Task
 from trainer.weights import Weights
 
-PREDICT_BATCH = 16
+PREDICT_BATCH = 8
+_WARMED = 16  # batches that are larger get ready when they come
 FORWARD_SHARE = 1 / 3
 """What a prediction costs of a training step on the same sample: the forward pass, without the two products
 of the backward pass.
@@ -37,16 +38,18 @@ def initial(task: Task, seed: int) -> Weights:
         return _weights(task.network())
 
 
-def warm(task: Task) -> None:
-    """Everything that children made by fork would do again: torch's kernels made ready by one training step and one
-    prediction on nothing, and what the task loads.
+def warm(task: Task, batch_size: int) -> None:
+    """Everything that children made by fork would do again: torch's kernels made ready for every size of batch that a
+    step or a prediction may see, and what the task loads.
     """
     task.warm()
     nothing = Sample(np.zeros(task.shape, dtype=np.float16), 0)
-    learner = Learner(task.network(), [nothing] * 2, Recipe(2, 0.0), np.random.default_rng(0))
-    for batch in learner.batches():
-        learner.step(batch)
-    learner.predict()
+    for size in range(1, max(min(batch_size, _WARMED), PREDICT_BATCH) + 1):
+        learner = Learner(task.network(), [nothing] * size, Recipe(size, 0.0), np.random.default_rng(0))
+        if size <= batch_size:
+            learner.step(np.arange(size))
+        if size <= PREDICT_BATCH:
+            learner.predict()
 
 
 def _weights(network: nn.Module) -> Weights:

@@ -27,9 +27,9 @@ TOPOLOGY = "50_sites.yaml"
     ),
 )
 @click.option("--topology", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another world.")
-@click.option("--rounds", type=click.IntRange(min=1), default=3, help="Rounds to train.")
+@click.option("--rounds", type=click.IntRange(min=1), help="Rounds to train; else what the topology says.")
 @click.option("--keep", is_flag=True, help="Leave the world up at the end.")
-def command(topology: Path | None, rounds: int, keep: bool) -> None:
+def command(topology: Path | None, rounds: int | None, keep: bool) -> None:
     """Do the whole job once, from up to down.
 
     Fifty hospitals are brought up and trained over; what it cost is printed, the report is written. A world that

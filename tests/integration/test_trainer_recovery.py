@@ -75,6 +75,19 @@ def test_a_kill_at_any_moment_loses_at_most_the_round_that_was_on(
     assert models(resumed.done()) == models(undisturbed)
 
 
+@pytest.mark.parametrize("after_s", [0.5, 1.5, 2.2, 2.6])
+def test_a_kill_before_the_first_round_loses_nothing(
+    trainings: Trainings, undisturbed: dict[str, Any], after_s: float
+) -> None:
+    started = trainings.start(rounds=6)
+    time.sleep(after_s)
+    if started.process.poll() is None:  # a fast machine may be done
+        started.process.kill()
+        started.process.wait()
+        started = trainings.start(rounds=6, resume=True)
+    assert models(started.done()) == models(undisturbed)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("whom", ["launcher", "everybody"])
 def test_ctrl_c_ends_everything_and_the_run_goes_on_later(
@@ -245,5 +258,5 @@ def test_a_taken_port_is_said_at_once(trainings: Trainings) -> None:
     first.until("round", round=1)
     config = trainings.config("second")
     second = trainings.launch(config.model_copy(update={"hub": first.config.hub}))
-    assert second.ended() == 2
-    assert "choose another port" in second.events[-1]["why"]
+    assert second.ended() == 4
+    assert "another training runs" in second.events[-1]["why"]

@@ -29,6 +29,7 @@ class Passage:
 
     @property
     def seconds(self) -> float:
+        """How long it really took."""
         return self.ended - self.started
 
 
@@ -154,6 +155,7 @@ class Moments(Phase):
         return self._emulated if self._since is None else self._emulated + max(0.0, now - self._since)
 
     def done(self, site: str, gate: Gate, passage: Passage, now: float) -> None:
+        """A transfer has ended; the clock stands still where it was the last in flight."""
         if site in self.going:
             self.ended[site] = max(self.emulated(passage.ended), self.began[site])
             self.last_end = max(self.last_end, self.ended[site])
@@ -161,6 +163,7 @@ class Moments(Phase):
         self._stand_still_at(self.last_end)
 
     def out(self, site: str, now: float) -> None:
+        """A site takes no further part; what its transfer has cost so far stays on the clock."""
         was_going = site in self.going
         super().out(site, now)
         self.ended.pop(site, None)
@@ -169,6 +172,7 @@ class Moments(Phase):
             self._stand_still_at(self.last_end)
 
     def wake_at(self, now: float) -> float | None:
+        """Also when the next transfer is due."""
         deadline = super().wake_at(now)
         if self._since is None or not self.asking or not self._all_stand_ready():
             return deadline

@@ -42,6 +42,7 @@ def _site(request: Request) -> str:
 def _control(service: FastAPI, desk: Desk, poll_s: float) -> None:
     @service.get("/orders")
     async def next_order(request: Request, after: Annotated[int, Query(ge=0)] = 0) -> Response:
+        """The site's order once it is newer than number `after`; 204 when there is none for a while."""
         order = await desk.wait_for_order(_site(request), after, poll_s)
         if order is None:
             return Response(status_code=204)
@@ -49,17 +50,20 @@ def _control(service: FastAPI, desk: Desk, poll_s: float) -> None:
 
     @service.post("/reports", status_code=204)
     async def report(request: Request, report: Report) -> None:
+        """What a model scored at the site; 409 where nobody asked."""
         if not desk.report(_site(request), report):
             raise HTTPException(409, f"no report of round {report.round} is awaited")
 
     @service.post("/troubles", status_code=204)
     async def trouble(request: Request, trouble: Trouble) -> None:
+        """Why the site can't go on."""
         desk.trouble(_site(request), trouble)
 
 
 def _models(service: FastAPI, desk: Desk) -> None:
     @service.get("/models/{sha256}")
     async def model(sha256: str, range_: Annotated[str, Header(alias="Range")] = "bytes=0-") -> Response:
+        """The model, or its rest; 404 for any but the one that is handed out, 416 where nothing is left."""
         data = desk.models.get(sha256)
         if data is None:
             raise HTTPException(404, f"model {sha256} is not handed out now")
@@ -76,6 +80,7 @@ def _models(service: FastAPI, desk: Desk) -> None:
 def _updates(service: FastAPI, desk: Desk) -> None:
     @service.get("/updates/{number}/{sha256}", status_code=204)
     async def arrived(request: Request, response: Response, number: int, sha256: str) -> None:
+        """How much of an update is here."""
         _refuse_unasked(desk, _site(request), number)
         response.headers[_OFFSET] = str(len(desk.incoming(_site(request), sha256).data))
 
@@ -87,6 +92,7 @@ def _updates(service: FastAPI, desk: Desk) -> None:
         length: Annotated[int, Header(alias="Upload-Length", ge=1)],
         offset: Annotated[int, Header(alias=_OFFSET, ge=0)] = 0,
     ) -> None:
+        """Takes an update from `offset` on; 409 with the offset to go on from, 410, 413 or 422 where it is refused."""
         site = _site(request)
         _refuse_unasked(desk, site, number)
         if length > desk.room:

@@ -17,7 +17,7 @@ from emulator.topology.resolved import Topology
 from trainer import algorithms, tasks
 from trainer.clock.stage import Lost, Stage
 from trainer.config import LaunchConfig, address_of
-from trainer.errors import RunFailed, WrongInput
+from trainer.errors import RunFailed, WrongState
 from trainer.hub.app import app
 from trainer.hub.conductor import Conductor
 from trainer.hub.desk import Desk, Port
@@ -64,7 +64,7 @@ class Sockets:
 
     @classmethod
     def listen(cls, config: LaunchConfig) -> "Sockets":
-        """Raises `WrongInput` where a port is taken."""
+        """Raises `WrongState` where a port is taken."""
         hub = config.hub
         ports: dict[int, Port] = {
             hub.control_port: "control",
@@ -81,7 +81,10 @@ def _listen(address: str, port: int) -> socket.socket:
         listening.bind((address, port))
     except OSError as error:
         listening.close()
-        raise WrongInput(f"the hub can't listen on {address}:{port}: {error.strerror}; choose another port") from error
+        raise WrongState(
+            f"the hub can't listen on {address}:{port} ({error.strerror}); another training runs in this world, or "
+            "something else holds the port: wait for its end, or end it"
+        ) from error
     listening.listen(2048)
     return listening
 

@@ -44,10 +44,12 @@ class Book:
 
     @property
     def wall_s(self) -> float:
+        """Real seconds since the round began."""
         return time.monotonic() - self.began
 
     @property
     def fidelity(self) -> Literal["ok", "exceeded"]:
+        """`exceeded` where a transfer began too late after its moment."""
         return "ok" if self.latest_s <= LATE_S else "exceeded"
 
     def times(self) -> tuple[Time, ...]:

@@ -53,11 +53,19 @@ class Caller:
     ) -> tuple[int, Message, Iterator[bytes]]:
         """Status, headers, and the body as it comes. Raises `CallFailed`, also while the body is read."""
         try:
-            self._connection.request(method, path, body, dict(headers or {}))
+            self._send(method, path, body, dict(headers or {}))
             response = self._connection.getresponse()
         except (http.client.HTTPException, OSError) as error:
             raise self._failure(error) from error
         return response.status, response.headers, self._body(response)  # names in any case
+
+    def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> None:
+        """Slice by slice: the time-out then bounds the silence, not the whole of a long upload."""
+        if body is None:
+            self._connection.request(method, path, headers=headers)
+            return
+        slices = (body[start : start + _CHUNK] for start in range(0, len(body), _CHUNK))
+        self._connection.request(method, path, slices, {**headers, "Content-Length": str(len(body))})
 
     def _body(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
         try:

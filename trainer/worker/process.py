@@ -7,7 +7,6 @@ from trainer import algorithms, tasks
 from trainer.clock.gate import Stage
 from trainer.config import LaunchConfig, SitePlace
 from trainer.errors import TransferFailed
-from trainer.memory import give_back
 from trainer.messages import Order, Trouble
 from trainer.worker.hub_client import HubClient
 from trainer.worker.rounds import Rounds
@@ -27,7 +26,6 @@ def run(config: LaunchConfig, place: SitePlace, source: str | None, stage: Stage
         order = hub.next_order(done)
         done = order.number
         _obey(order, rounds, hub)
-        give_back()
 
 
 def _rounds(config: LaunchConfig, place: SitePlace, hub: HubClient, stage: Stage) -> Rounds:

@@ -10,6 +10,7 @@ from trainer.config import LaunchConfig, SitePlace
 from trainer.errors import TransferFailed
 from trainer.held_out import Split, split
 from trainer.learning import FORWARD_SHARE, Learner, Recipe, initial
+from trainer.memory import give_back
 from trainer.messages import Order, Report
 from trainer.tasks.registry import Task, Traffic
 from trainer.weights import Weights
@@ -50,6 +51,7 @@ class Rounds:
         self._pull()
         with self._stage.gate("train") as passed:
             update = self._trained(order.round, passed)
+            give_back()  # before waiting for the next gate, which may take as long as all other sites' computing
         if self._home is None:
             with self._stage.gate("update"):
                 self._hub.update(order.round, update)
@@ -62,6 +64,7 @@ class Rounds:
         self._get(order)
         with self._stage.gate("eval") as passed:
             report = self._scored(order.round, passed)
+            give_back()
         self._studies.forget()
         with self._stage.gate("report"):
             self._hub.report(report)
@@ -98,6 +101,7 @@ class Rounds:
             return
         with self._stage.gate("pull") as passed:
             _add(passed, self._studies.pull())
+            give_back()
 
     def _trained(self, number: int, passed: Pass) -> bytes:
         """Local training; the update with its number of samples (where models stay at home, the bare model)."""

@@ -1,0 +1,179 @@
+"""A training in a real world: real PACS, real links, the kernel's counters."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import HUB_LINK, LINKS, quiet
+
+from emulator.places import DICOMWEB_PORT, pacs_address
+from emulator.topology import Cohort, Compute, Hub, Pacs, Site, Topology, Training, dump
+from emulator.worlds import World
+from nodes import cohorts, pacs
+from trainer.config import LaunchConfig, SitePlace
+from trainer.record import Run
+
+pytestmark = pytest.mark.integration
+
+TRAINING = Training("dementia", "fedavg", 3, 2, 4, 0.05, 0.25, True)
+STUDIES = 9
+VOLUME_BYTES = 200_000  # a study's pixels are more than this
+
+
+def site(index: int, link: str) -> Site:
+    cohort = Cohort("phantom", STUDIES, {"control": 3, "mci": 3, "ad": 3}, "3T", ("mr", "pet"), "multi-frame")
+    return Site(index, link, link, "namespace", LINKS[link], Pacs("modern", "orthanc"), cohort, Compute(0.01 * index))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Three sites on unlike links, each with a PACS that holds its studies."""
+    before = os.environ.get("TESTBED_HOME")
+    home = tmp_path_factory.mktemp("home")
+    os.environ["TESTBED_HOME"] = str(home)
+    sites = tuple(site(index, link) for index, link in enumerate(("regional", "vdsl", "adsl"), 1))
+    topology = Topology("training", 7, Hub(HUB_LINK), sites, TRAINING)
+    storages = cohorts.bake(sites, topology.seed, home / "cache", quiet)
+    services = [pacs.get("orthanc").service(site, storages[site.name]) for site in sites]
+    try:
+        yield World.up(topology, "training", services, None, quiet)
+    finally:
+        World.down("training")
+        if before is None:
+            del os.environ["TESTBED_HOME"]
+        else:
+            os.environ["TESTBED_HOME"] = before
+
+
+class Trainer:
+    """A training that was started in a world."""
+
+    def __init__(self, world: World, run: str, resume: bool = False, **training: Any) -> None:
+        folder = world.folder.parents[1] / "runs" / run
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "topology.json").write_text(dump(world.topology))
+        config = LaunchConfig(
+            run_folder=folder,
+            world=world.name,
+            topology_path=folder / "topology.json",
+            sites=tuple(
+                SitePlace(
+                    name=site.name,
+                    place=f"{site.name}/worker",
+                    pacs_url=f"http://{pacs_address(site.index)}:{DICOMWEB_PORT}/dicom-web",
+                    cache_folder=folder / "disks" / site.name,
+                )
+                for site in world.topology.sites
+            ),
+            seed=7,
+            training=TRAINING,
+            cpu_slots=2,
+            resume=resume,
+        )
+        (folder / "launch.json").write_text(config.model_dump_json())
+        self.folder = folder
+        self._reads, writes = os.pipe()
+        with (folder / "log").open("ab") as log:
+            self.process = world.run(
+                "hub",
+                [sys.executable, "-m", "trainer.launch", str(folder / "launch.json")],
+                env={"PYTHONPATH": str(Path(__file__).parents[2])},
+                stdin=subprocess.DEVNULL,
+                stdout=writes,
+                stderr=log,
+            )
+        os.close(writes)
+        self._lines = os.fdopen(self._reads)
+
+    def until(self, event: str, **fields: object) -> dict[str, Any]:
+        for line in self._lines:
+            said: dict[str, Any] = json.loads(line)
+            if said["event"] == event and fields.items() <= said.items():
+                return said
+        raise AssertionError(f"no {event}: {(self.folder / 'log').read_text()}")
+
+    def ended(self) -> int:
+        self._lines.read()
+        self._lines.close()
+        return self.process.wait()
+
+    def run(self) -> Run:
+        return Run(self.folder)
+
+
+@pytest.fixture(scope="module")
+def whole(world: World) -> Run:
+    """A training from its first round to its last."""
+    trainer = Trainer(world, "whole")
+    assert trainer.ended() == 0, (trainer.folder / "log").read_text()
+    return trainer.run()
+
+
+def models(run: Run) -> list[str]:
+    return [entry["model_sha256"] for entry in run.summary()["rounds"]]
+
+
+def test_every_site_takes_part_and_its_held_out_subjects_are_scored(whole: Run) -> None:
+    for entry in whole.summary()["rounds"]:
+        assert entry["participants"] == ["adsl", "regional", "vdsl"]
+        assert entry["missing"] == {}
+        assert entry["metrics"]["subjects"] == 3 * 3  # a quarter of three subjects a class, rounded, at each site
+    assert whole.state == "done"
+
+
+def test_wire_bytes_are_payload_and_some_more_and_pulls_are_in_the_first_round(whole: Run) -> None:
+    for entry in whole.cost()["rounds"]:
+        for purposes in entry["sites"].values():
+            for purpose in ("model", "update", "control"):
+                rx, tx = (purposes[purpose][f"{way}_payload"] for way in ("rx", "tx"))
+                assert rx <= purposes[purpose]["rx_wire"] < 1.2 * rx + 20_000
+                assert tx <= purposes[purpose]["tx_wire"] < 1.2 * tx + 20_000
+            pulled = purposes["pull"]["rx_payload"]
+            assert (pulled > STUDIES * VOLUME_BYTES) if entry["round"] == 1 else (pulled == 0)
+            assert pulled <= purposes["pull"]["rx_wire"] <= 1.1 * pulled
+
+
+def test_transfers_take_as_long_as_the_links_ask_for(whole: Run) -> None:
+    query = "SELECT seconds FROM times WHERE round = 2 AND site = ? AND phase = ?"
+    update_bits = 8 * whole.cost()["rounds"][1]["sites"]["adsl"]["update"]["tx_payload"]
+    for name in ("adsl", "vdsl"):
+        (seconds,) = whole.connection.execute(query, (name, "update")).fetchone()
+        floor = update_bits / LINKS[name].up.rate_bps
+        assert floor <= seconds < 1.5 * floor + 0.5
+    (modelled,) = whole.connection.execute(query, ("adsl", "train")).fetchone()
+    assert modelled == pytest.approx(0.03 * 2 * 6)  # seconds a sample × epochs × samples
+
+
+def test_two_runs_of_one_seed_give_one_model(world: World, whole: Run) -> None:
+    again = Trainer(world, "again")
+    assert again.ended() == 0
+    assert models(again.run()) == models(whole)
+
+
+def test_a_killed_trainer_resumes_at_the_round_it_lost(world: World, whole: Run) -> None:
+    trainer = Trainer(world, "killed")
+    trainer.until("round", round=1)
+    trainer.process.signal(signal.SIGKILL)
+    trainer.ended()
+    assert trainer.run().state == "interrupted"
+    resumed = Trainer(world, "killed", resume=True)
+    assert resumed.until("started")["first"] in (2, 3)
+    assert resumed.ended() == 0
+    assert models(resumed.run()) == models(whole)
+
+
+def test_ctrl_c_leaves_no_process_in_the_world(world: World) -> None:
+    trainer = Trainer(world, "stopped")
+    trainer.until("round", round=1)
+    trainer.process.signal(signal.SIGINT)
+    assert trainer.ended() == 130
+    # A pattern that does not match the command line of the grep itself.
+    code, left = world.output("hub", ["sh", "-c", "grep -l 'trainer[.]launch' /proc/[0-9]*/cmdline"])
+    assert (code, left) == (1, "")
+    assert trainer.run().state == "interrupted"
