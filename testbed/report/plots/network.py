@@ -47,8 +47,8 @@ def draw(topology: Topology) -> str:
         _names(axes, spots)
         _hub(axes, topology)
         _keys(figure, topology)
-        axes.set_xlim(-1.55, 1.55)
-        axes.set_ylim(-1.3, 1.3)
+        axes.set_xlim(-1.69, 1.69)
+        axes.set_ylim(-1.42, 1.42)
         return svg(figure, "map", _says(topology))
 
 
