@@ -1,6 +1,5 @@
 """HTTP from inside a place: an httpx transport whose connections the world's agent makes."""
 
-import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -33,12 +32,6 @@ class _Stream(httpcore.NetworkStream):
 
     def close(self) -> None:
         self._socket.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        self._socket.settimeout(timeout)
-        return _Stream(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname))
 
     def get_extra_info(self, info: str) -> Any:
         return None

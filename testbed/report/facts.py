@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from emulator.topology import Site, Topology
+from emulator.topology import Topology
 from testbed.costs import Cost, costs
 from trainer.record import Run
 
@@ -82,10 +82,6 @@ class Facts:
     def time_by_site(self) -> Mapping[str, Mapping[str, float]]:
         """Site → phase → emulated seconds over all rounds."""
         return _summed((p.site, p.phase, p.seconds) for p in self.phases)
-
-    @cached_property
-    def site_named(self) -> Mapping[str, Site]:
-        return {site.name: site for site in self.topology.sites}
 
     def wire(self, *purposes: str) -> int:
         """Wire bytes of these purposes over the whole run; of all when none is named."""
