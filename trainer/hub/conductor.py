@@ -206,8 +206,7 @@ class Conductor:
 
     def _some(self, sites: tuple[str, ...], book: Book) -> tuple[str, ...]:
         if not sites:
-            reasons = "; ".join(f"{site}: {why}" for site, why in sorted(book.missing.items()))
-            raise RunFailed(f"round {book.number}: no site is left to train with: {reasons}")
+            raise RunFailed(f"round {book.number}: no site is left to train with: {_by_reason(book.missing)}")
         return sites
 
     @property
@@ -231,3 +230,12 @@ class Conductor:
             fidelity=kept.fidelity,
             model_sha256=kept.model_sha256,
         )
+
+
+def _by_reason(missing: Mapping[str, str]) -> str:
+    """Who is missing and why, each reason once: fifty sites mostly have the same one."""
+    sites: dict[str, list[str]] = {}
+    for site, why in sorted(missing.items()):
+        sites.setdefault(why, []).append(site)
+    more = {why: f" and {len(names) - 1} more" if len(names) > 1 else "" for why, names in sites.items()}
+    return "; ".join(f"{names[0]}{more[why]}: {why}" for why, names in sites.items())
