@@ -20,9 +20,14 @@ AGENT_SOCKET = "agent.sock"
 _RESTART_PAUSE_S = 0.2
 
 
+def keep_mounts_private() -> None:
+    """What is mounted from now on is seen by nobody outside."""
+    syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_PRIVATE)
+
+
 def _private_mounts(folder: str) -> None:
     """Mounts that only this world sees: its own processes, its own names, and scratch places that vanish with it."""
-    syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_PRIVATE)
+    keep_mounts_private()
     guarded = syscalls.MS_NOSUID | syscalls.MS_NODEV
     syscalls.mount("proc", "/proc", "proc", guarded)
     for scratch in ("/run", "/dev/shm"):  # noqa: S108 - a tmpfs of the world's own, mounted here

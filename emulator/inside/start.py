@@ -28,6 +28,7 @@ def _isolate() -> None:
 def main() -> None:
     _isolate()
     if len(sys.argv) == 1:
+        init.keep_mounts_private()  # refused in a chroot, whose root is no mount
         return
     folder, lifeline = sys.argv[1], int(sys.argv[2])
     child = os.fork()
