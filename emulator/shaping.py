@@ -60,12 +60,9 @@ def _netem(classid: str, handle: int, direction: Direction) -> str:
     return line
 
 
-def root(hub: Hub) -> list[str]:
-    """The bare tree: the hub's two classes."""
-    return [
-        "qdisc replace dev @DEV@ root handle 1: stab overhead -14 mtu 2048 tsize 512 htb default 0",
-        *_hub_classes(hub),
-    ]
+def root() -> list[str]:
+    """The bare tree, that `queues` fills."""
+    return ["qdisc replace dev @DEV@ root handle 1: stab overhead -14 mtu 2048 tsize 512 htb default 0"]
 
 
 def _hub_classes(hub: Hub) -> list[str]:

@@ -1,5 +1,6 @@
 """The host's own kernel as the router: a namespace with netem."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ class HostKernel:
     name = "host"
     device = "eth0"
 
+    @functools.cache  # noqa: B019 - one kernel object a process, and its kernel does not change
     def why_not(self) -> str | None:
         """Really puts a netem queue on a loopback of its own, and lets it vanish."""
         tried = subprocess.run(

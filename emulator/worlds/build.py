@@ -70,11 +70,13 @@ class Builder:
             self._launch(service, site)
 
     def remove_sites(self, sites: Sequence[Site], services: Iterable[Service]) -> None:
+        """Take sites away; their services are stopped together, since each may take seconds."""
+        names = {site.name for site in sites}
+        leaving = [service for service in services if service.place.split("/")[0] in names]
+        self.stop(leaving)
+        for service in leaving:
+            forget_layer(service_folder(self._folder, service.name))
         for site in sites:
-            of_site = [service for service in services if service.place.split("/")[0] == site.name]
-            self.stop(of_site)
-            for service in of_site:
-                forget_layer(service_folder(self._folder, service.name))
             self._agent.configure([wiring.forget_uplink(site.index)])
             self._agent.remove_places([*wiring.places(site), *machine_of(site).places(site)])
 
@@ -89,7 +91,7 @@ class Builder:
         routes, queues = shaping.routes(topology), shaping.queues(topology)
         if tree != "same sites":
             cleared = ["qdisc delete dev @DEV@ root"] if tree == "other sites" else []
-            queues = [*cleared, *shaping.root(topology.hub), *queues, *shaping.lookups(topology)]
+            queues = [*cleared, *shaping.root(), *queues, *shaping.lookups(topology)]
         device = self._kernel.device
         for program, lines in (("ip", routes), ("tc", queues)):
             text = "\n".join(lines).replace("@DEV@", device) + "\n"

@@ -35,7 +35,7 @@ def _plan() -> dict[str, Any]:
     for site in _SITES:
         steps += wiring.site_steps(site)
     steps.append(wiring.known_ports([0, *(site.index for site in _SITES)]))
-    queues = [*shaping.root(topology.hub), *shaping.queues(topology), *shaping.lookups(topology)]
+    queues = [*shaping.root(), *shaping.queues(topology), *shaping.lookups(topology)]
     for program, lines in (("ip", shaping.routes(topology)), ("tc", queues)):
         text = "\n".join(lines).replace("@DEV@", kernel.device) + "\n"
         steps.append(wiring.Step("router", (program, "-batch", "-"), text))
