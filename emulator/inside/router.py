@@ -17,7 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from emulator.inside import syscalls
 
-_MODULES = ("sch_netem", "sch_htb", "cls_u32")
+_MODULES = (
+    *("sch_netem", "sch_htb", "cls_u32"),
+    *("sch_codel", "sch_fq_codel", "sch_cake"),
+    *("sch_ingress", "act_mirred", "ifb"),
+)
 _FOLDERS = ("/usr/lib/uml/modules", "/lib/modules")
 
 

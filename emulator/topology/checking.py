@@ -6,8 +6,10 @@ from pydantic import ValidationError
 
 from emulator.topology import builtin, naming, profiles, wording
 from emulator.topology.document import Document
+from emulator.topology.forms import Form
+from emulator.topology.links import FourStateLoss, LinkDocument
 from emulator.topology.problems import Position, Problem
-from emulator.topology.tree import Entries, Items, Node, Scalar, child
+from emulator.topology.tree import Entries, Items, Node, Scalar, at, child
 from emulator.topology.words import Known, Words, listed
 
 
@@ -24,18 +26,15 @@ def check(tree: Node, known: Known) -> tuple[Document | None, list[Problem]]:
         details = error.errors(include_url=False, include_input=False)
         problems += wording.problems(details, tree, words)
         return None, problems + _empty(tree, problems)
-    problems += [*_empty(tree, problems), *_unsettled(document, tree, words)]
+    problems += [*_empty(tree, problems), *_unsettled(document, tree, words), *_uncombinable(document, tree)]
     return (None if problems else document), problems
 
 
 def _words(tree: Node, known: Known) -> Words:
     """Profiles count as defined when they are written at all: one that is wrong is told once, not at every site."""
-    links, pacs = child(tree, "links"), child(tree, "pacs")
-    return Words.of(
-        known,
-        links=[*profiles.shipped(), *(links.keys if isinstance(links, Entries) else ())],
-        pacs=pacs.keys if isinstance(pacs, Entries) else (),
-    )
+    written = {key: child(tree, key) for key in ("links", "pacs", "regions")}
+    own = {key: node.keys if isinstance(node, Entries) else {} for key, node in written.items()}
+    return Words.of(known, [*profiles.shipped(), *own["links"]], own["pacs"], own["regions"])
 
 
 def _empty(tree: Node, told: list[Problem]) -> list[Problem]:
@@ -74,6 +73,42 @@ def _unsettled(document: Document, tree: Node, words: Words) -> Iterator[Problem
         yield from _needed("training.task", builtin.TASK, words.tasks, training.position)
     if not document.training.algorithm:
         yield from _needed("training.algorithm", builtin.ALGORITHM, words.algorithms, training.position)
+
+
+def _uncombinable(document: Document, tree: Node) -> Iterator[Problem]:
+    """Links that sites share are laid in a row with each site's own: two of a kind must be one again."""
+    shared: list[tuple[tuple[str, ...], str]] = [(("hub", "link"), document.hub.link or builtin.HUB_LINK)]
+    shared += [(("regions", name, "link"), region.link) for name, region in document.regions.items()]
+    for path, name in shared:
+        link = document.links.get(name) or profiles.shipped()[name]
+        if not _is_plain(link):
+            position = (at(tree, path) or tree).position
+            expected = "a link with nothing but rate, rtt, jitter, a share of loss, queue and mtu"
+            yield Problem.told(position, f"'{name}'", expected, "many sites share it; give the rest to their own links")
+        elif _loses(link) and (four := next((n for n, own in document.links.items() if _has_four_states(own)), None)):
+            position = at(tree, ("links", four)).position
+            expected = f"a link without the four-state loss, since the shared link '{name}' loses packets too"
+            yield Problem.told(position, f"'{four}'", expected, "use {to_bad: …, to_good: …}, or let one lose nothing")
+
+
+def _losses(link: LinkDocument) -> tuple[object, ...]:
+    return tuple(part.loss for part in (link, link.way("down"), link.way("up")))
+
+
+def _loses(link: LinkDocument) -> bool:
+    return any(_losses(link))
+
+
+def _has_four_states(link: LinkDocument) -> bool:
+    return any(isinstance(loss, FourStateLoss) for loss in _losses(link))
+
+
+def _is_plain(link: LinkDocument) -> bool:
+    parts = (link, link.way("down"), link.way("up"))
+    return link.pings is None and not any(
+        part.distribution or part.duplicate or part.corrupt or part.reorder or isinstance(part.loss, Form)
+        for part in parts
+    )
 
 
 def _needed(key: str, usual: str, known: frozenset[str], position: Position) -> Iterator[Problem]:

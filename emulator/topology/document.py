@@ -3,23 +3,19 @@
 Descriptions become the editors' hints (`testbed schema`).
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Tag, model_validator
 
-from emulator.topology.fields import LONGEST_NAME, REFUSED, Measured, Name, Number, Whole, Word, refusal
+from emulator.topology.fields import LONGEST_NAME, Measured, Name, Number, Whole, Word, refusal
+from emulator.topology.forms import Form, choice, either
+from emulator.topology.links import LinkDocument
 from emulator.topology.naming import MOST_SITES, longest_group
-from emulator.topology.units import DURATION, RATE, SHARE
+from emulator.topology.units import DURATION
 
 MOST_STUDIES = 5000
-VARIANT = "="  # the names of a union's variants begin with this: no key of a topology does
 
-Rate = Annotated[int, Measured(RATE, "1kbit", "100gbit", held=round)]
-RoundTrip = Annotated[float, Measured(DURATION, "0ms", "10s")]
-Jitter = Annotated[float, Measured(DURATION, "0ms", "5s")]
-Loss = Annotated[float, Measured(SHARE, "0%", "50%")]
 ComputeTime = Annotated[float, Measured(replace(DURATION, example="30ms"), "0ms", "60min")]
 Studies = Annotated[int, Whole("a number of studies", 1, MOST_STUDIES)]
 ClassShare = Annotated[float, Number("a share of the studies", 0, 1)]
@@ -27,41 +23,6 @@ LinkName = Annotated[str, Word("a link profile", "links")]
 PacsName = Annotated[str, Word("a PACS profile", "pacs")]
 ScannerName = Annotated[str, Word("a scanner profile", "scanners")]
 SiteName = Annotated[str, Name("a site's name", taken=("hub", "wan"))]
-
-
-class _Mapping(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def _either(*choices: list[JsonValue]) -> dict[str, JsonValue]:
-    """For editors: exactly one of these sets of keys is there."""
-    return {"oneOf": [{"required": choice} for choice in choices]}
-
-
-class LinkDocument(_Mapping):
-    """A named link: its rate (`rate`, or `down` and `up` apart), round-trip time, and what it does to packets."""
-
-    model_config = ConfigDict(json_schema_extra=_either(["rate"], ["down", "up"]))
-
-    rate: Rate | None = Field(default=None, description="rate of both directions")
-    down: Rate | None = Field(default=None, description="rate towards the owner of the link")
-    up: Rate | None = Field(default=None, description="rate away from the owner of the link")
-    rtt: RoundTrip = Field(description="round-trip time of the idle link; each direction takes half of it")
-    jitter: Jitter = Field(default=0.0, description="how much the delay of each direction varies; at most half the rtt")
-    loss: Loss = Field(default=0.0, description="packets lost, in each direction")
-    note: str = Field(default="", description="where these figures come from")
-
-    @model_validator(mode="after")
-    def _has_both_rates(self) -> Self:
-        if (self.rate is None) == (self.down is None and self.up is None) or (self.down is None) != (self.up is None):
-            raise refusal("either 'rate', or both 'down' and 'up'")
-        return self
-
-    @model_validator(mode="after")
-    def _never_arrives_before_it_is_sent(self) -> Self:
-        if self.jitter > self.rtt / 2:
-            raise refusal("a jitter of at most half the rtt", "a packet can't arrive before it was sent")
-        return self
 
 
 class PacsDocument(BaseModel):
@@ -72,7 +33,7 @@ class PacsDocument(BaseModel):
     flavour: Annotated[str, Word("a PACS flavour", "flavours")]
 
 
-class StudyRange(_Mapping):
+class StudyRange(Form):
     """Each site draws its number of studies from `min` to `max`, all equally likely: quantity skew."""
 
     min: Studies
@@ -85,7 +46,7 @@ class StudyRange(_Mapping):
         return self
 
 
-class ClassShares(_Mapping):
+class ClassShares(Form):
     """The shares of the classes, adding up to 1; a class left out has none."""
 
     control: ClassShare = 0.0
@@ -100,7 +61,7 @@ class ClassShares(_Mapping):
         return self
 
 
-class Dirichlet(_Mapping):
+class Dirichlet(Form):
     """Each site draws its class shares from a symmetric Dirichlet distribution (Hsu et al. 2019, sec. 3): class skew.
 
     Small concentrations make sites of one class, large ones make sites alike.
@@ -127,25 +88,20 @@ def _scanner_variant(value: Any) -> str:
     return "=drawn" if isinstance(value, list) else "=one"
 
 
-def _choice(variant: Callable[[Any], str | None], expected: str) -> Discriminator:
-    """Which of several forms a value has; of a value that has none, `expected` is told."""
-    return Discriminator(variant, custom_error_type=REFUSED, custom_error_message=expected)
-
-
-class CohortDocument(_Mapping):
+class CohortDocument(Form):
     """The studies of a site, or of each site of a group."""
 
     studies: (
         Annotated[
             Annotated[Studies, Tag("=number")] | Annotated[StudyRange, Tag("=range")],
-            _choice(_studies_variant, f"a number of studies from 1 to {MOST_STUDIES}, or {{min: 20, max: 60}}"),
+            choice(_studies_variant, f"a number of studies from 1 to {MOST_STUDIES}, or {{min: 20, max: 60}}"),
         ]
         | None
     ) = Field(default=None, description="how many studies: a number, or a range that each site draws from")
     classes: (
         Annotated[
             Annotated[ClassShares, Tag("=shares")] | Annotated[Dirichlet, Tag("=dirichlet")],
-            _choice(_classes_variant, "{control: 0.4, mci: 0.3, ad: 0.3}, or {dirichlet: 0.5}"),
+            choice(_classes_variant, "{control: 0.4, mci: 0.3, ad: 0.3}, or {dirichlet: 0.5}"),
         ]
         | None
     ) = Field(default=None, description="shares of control, mci and ad, or how unequal they are drawn")
@@ -153,7 +109,7 @@ class CohortDocument(_Mapping):
         Annotated[
             Annotated[ScannerName, Tag("=one")]
             | Annotated[Annotated[list[ScannerName], Field(min_length=1)], Tag("=drawn")],
-            _choice(_scanner_variant, "a scanner profile or a list of them"),
+            choice(_scanner_variant, "a scanner profile or a list of them"),
         ]
         | None
     ) = Field(default=None, description="a scanner profile, or a list that each site draws one from")
@@ -165,13 +121,13 @@ class CohortDocument(_Mapping):
     )
 
 
-class ComputeDocument(_Mapping):
+class ComputeDocument(Form):
     """How fast a site computes, on the emulated clock."""
 
     per_sample: ComputeTime | None = Field(default=None, description="time to train on one sample once")
 
 
-class SiteSettings(_Mapping):
+class SiteSettings(Form):
     """What a site has. Left out, it is taken from `defaults`, and failing that from what is built in."""
 
     link: LinkName | None = Field(default=None, description="the profile of its access link")
@@ -179,12 +135,15 @@ class SiteSettings(_Mapping):
     machine: Literal["namespace", "vm"] | None = Field(default=None, description="what its PACS runs on")
     cohort: CohortDocument = Field(default_factory=CohortDocument)
     compute: ComputeDocument = Field(default_factory=ComputeDocument)
+    region: Annotated[str, Word("a region", "regions")] | None = Field(
+        default=None, description="the region whose uplink it shares"
+    )
 
 
 class SiteDocument(SiteSettings):
     """One site (`name`), or many alike (`group` and `count`): `{group: chu, count: 12}` makes chu-01 to chu-12."""
 
-    model_config = ConfigDict(json_schema_extra=_either(["name"], ["group", "count"]))
+    model_config = ConfigDict(json_schema_extra=either(["name"], ["group", "count"]))
 
     name: SiteName | None = Field(default=None, description="the name of one site")
     group: Annotated[str, Name("a group's name")] | None = Field(
@@ -209,13 +168,19 @@ class SiteDocument(SiteSettings):
         return self
 
 
-class HubDocument(_Mapping):
+class HubDocument(Form):
     """The coordinating centre."""
 
     link: LinkName | None = Field(default=None, description="the profile of its access link")
 
 
-class TrainingDocument(_Mapping):
+class RegionDocument(Form):
+    """Sites that share one uplink towards the hub."""
+
+    link: LinkName = Field(description="the profile of the shared uplink")
+
+
+class TrainingDocument(Form):
     """What `testbed train` runs unless its own options say otherwise."""
 
     task: Annotated[str, Word("a task", "tasks")] | None = Field(default=None, description="what is learned")
@@ -235,7 +200,7 @@ class TrainingDocument(_Mapping):
     options: dict[str, Any] = Field(default_factory=dict, description="options of the task and the algorithm")
 
 
-class Document(_Mapping):
+class Document(Form):
     """A whole topology."""
 
     name: Annotated[str, Name("the topology's name")]
@@ -246,6 +211,9 @@ class Document(_Mapping):
     )
     pacs: dict[Annotated[str, Name("a PACS profile's name")], PacsDocument] = Field(
         default_factory=dict, description="PACS profiles"
+    )
+    regions: dict[Annotated[str, Name("a region's name")], RegionDocument] = Field(
+        default_factory=dict, description="regions: sites that share one uplink towards the hub"
     )
     defaults: SiteSettings = Field(default_factory=SiteSettings, description="what sites have that don't say otherwise")
     sites: Annotated[list[SiteDocument], Field(min_length=1)] = Field(description="the hospitals, in order")

@@ -13,7 +13,7 @@ from emulator.topology.words import Known
 Schema = dict[str, Any]
 
 _NULL = {"type": "null"}  # how the models say that a key may be left out; written, it needs a value
-_OWN = ("links", "pacs")  # kinds of words that a document may add its own to
+_OWN = ("links", "pacs", "regions")  # kinds of words that a document may add its own to
 
 
 def schema(known: Known) -> Schema:
@@ -21,6 +21,7 @@ def schema(known: Known) -> Schema:
     words = {
         "links": sorted(profiles.shipped()),
         "pacs": sorted(known.flavours),
+        "regions": [],
         "flavours": sorted(known.flavours),
         "scanners": sorted(known.scanners),
         "tasks": sorted(known.tasks),
@@ -41,6 +42,8 @@ def _with_words(part: Any, words: dict[str, list[str]]) -> Any:
         del filled["default"]
     of = part.get(KNOWN_MARK)
     if of in _OWN:
+        if not words[of]:
+            return filled
         return filled | {"anyOf": [{"enum": words[of]}, {"type": "string"}]}
     return filled | ({"enum": words[of]} if of else {})
 

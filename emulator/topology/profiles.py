@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-from emulator.topology.document import LinkDocument
+from emulator.topology.links import LinkDocument
 from emulator.topology.parsing import parse
 from emulator.topology.tree import Entries
 

@@ -8,21 +8,68 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MachineKind = Literal["namespace", "vm"]
+Discipline = Literal["fifo", "codel", "fq_codel", "cake"]
+
+
+@dataclass(frozen=True)
+class GilbertElliott:
+    """Loss with two states (Gilbert 1960, Elliott 1963); probabilities at each packet."""
+
+    to_bad: float
+    to_good: float
+    lost_in_bad: float = 1.0
+    lost_in_good: float = 0.0
+
+    @property
+    def loss(self) -> float:
+        """Share of packets lost in the long run."""
+        bad = self.to_bad / (self.to_bad + self.to_good)
+        return bad * self.lost_in_bad + (1 - bad) * self.lost_in_good
+
+
+@dataclass(frozen=True)
+class FourState:
+    """Loss with netem's four states (Salsano et al. 2012, A General Markov Model for Packet Loss, fig. 1)."""
+
+    p13: float
+    p31: float
+    p32: float
+    p23: float
+    p14: float
+
+    @property
+    def loss(self) -> float:
+        """Share of packets lost in the long run: the stationary probability of states 3 and 4, with p41 = 1."""
+        burst = self.p13 / self.p31  # state 3, in units of state 1: the flow from gap to burst is the flow back
+        received = self.p32 * burst / self.p23
+        return (burst + self.p14) / (1 + burst + received + self.p14)
 
 
 @dataclass(frozen=True)
 class Direction:
-    """One direction of a link. `delay_s` is one-way."""
+    """One direction of a link. `delay_s` is one-way; `jitter_s` is the standard deviation of `distribution` (one of
+    netem's, or a name in the topology's `tables`, for which it is the table's scale). `loss` is the long-run share of
+    packets lost; `bursts`, where it is set, is the model behind it. `queue_s` is what the queue before the bottleneck
+    holds, as time at the rate. `mtu` counts bytes of IP packets.
+    """
 
     rate_bps: int
     delay_s: float
     jitter_s: float = 0.0
     loss: float = 0.0
+    distribution: str = "normal"
+    bursts: GilbertElliott | FourState | None = None
+    duplicate: float = 0.0
+    corrupt: float = 0.0
+    reorder: float = 0.0
+    queue_s: float = 0.1
+    discipline: Discipline = "fifo"
+    mtu: int = 1500
 
 
 @dataclass(frozen=True)
 class Link:
-    """An access link: `down` is towards its owner (site or hub), `up` away from it."""
+    """An access link: `down` is towards its owner (site, region or hub), `up` away from it."""
 
     profile: str
     down: Direction
@@ -72,12 +119,21 @@ class Site:
     pacs: Pacs
     cohort: Cohort
     compute: Compute
+    region: str | None = None
 
 
 @dataclass(frozen=True)
 class Hub:
     """The coordinating centre."""
 
+    link: Link
+
+
+@dataclass(frozen=True)
+class Region:
+    """Sites that share one uplink, between their own access links and the hub's."""
+
+    name: str
     link: Link
 
 
@@ -105,3 +161,6 @@ class Topology:
     hub: Hub
     sites: tuple[Site, ...]
     training: Training
+    regions: tuple[Region, ...] = ()
+    tables: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Distributions of delay by name: netem's tables, deviations from the mean in 1/8192 of the jitter."""

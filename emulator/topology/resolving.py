@@ -1,6 +1,7 @@
 """From a document that is right to a topology that is complete: groups stamped out, gaps filled, draws made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from emulator.topology import builtin, drawing, profiles
@@ -9,36 +10,56 @@ from emulator.topology.document import (
     CohortDocument,
     Dirichlet,
     Document,
-    LinkDocument,
     SiteDocument,
     StudyRange,
     TrainingDocument,
 )
+from emulator.topology.links import BurstyLoss, FourStateLoss, GilbertElliottLoss, LinkDocument, QueueDocument
 from emulator.topology.naming import members
-from emulator.topology.resolved import Cohort, Compute, Direction, Hub, Link, Pacs, Site, Topology, Training
+from emulator.topology.pings import Delays
+from emulator.topology.resolved import (
+    Cohort,
+    Compute,
+    Direction,
+    FourState,
+    GilbertElliott,
+    Hub,
+    Link,
+    Pacs,
+    Region,
+    Site,
+    Topology,
+    Training,
+)
 
 T = TypeVar("T")
 _MODALITIES: tuple[Literal["mr", "pet"], ...] = ("mr", "pet")
 
 
-def resolve(document: Document) -> Topology:
-    """The whole topology. Never fails on a document that `checking` let through."""
+def resolve(document: Document, delays: Mapping[str, Delays]) -> Topology:
+    """The whole topology; `delays` are those of links with pings. Never fails on a document that `checking` let
+    through.
+    """
     profile = document.hub.link or builtin.HUB_LINK
+    sites = tuple(_sites(document, delays))
+    used = {site.link.profile for site in sites}
     return Topology(
         name=document.name,
         seed=document.seed,
-        hub=Hub(_link(profile, document)),
-        sites=tuple(_sites(document)),
+        hub=Hub(_link(profile, document, delays)),
+        sites=sites,
         training=_training(document.training),
+        regions=tuple(Region(name, _link(own.link, document, delays)) for name, own in document.regions.items()),
+        tables={table_name(name): found.table for name, found in delays.items() if found.scale_s and name in used},
     )
 
 
-def _sites(document: Document) -> Iterator[Site]:
+def _sites(document: Document, delays: Mapping[str, Delays]) -> Iterator[Site]:
     index = 0
     for entry in document.sites:
         for name in names(entry):
             index += 1
-            yield _site(index, name, entry, document)
+            yield _site(index, name, entry, document, delays)
 
 
 def names(entry: SiteDocument) -> Sequence[str]:
@@ -46,7 +67,7 @@ def names(entry: SiteDocument) -> Sequence[str]:
     return (entry.name,) if entry.name else members(entry.group or "", entry.count or 0)
 
 
-def _site(index: int, name: str, entry: SiteDocument, document: Document) -> Site:
+def _site(index: int, name: str, entry: SiteDocument, document: Document, delays: Mapping[str, Delays]) -> Site:
     defaults = document.defaults
     per_sample = _first(entry.compute.per_sample, defaults.compute.per_sample, builtin.PER_SAMPLE_S)
     return Site(
@@ -54,10 +75,11 @@ def _site(index: int, name: str, entry: SiteDocument, document: Document) -> Sit
         name=name,
         group=entry.group or name,
         machine=_first(entry.machine, defaults.machine, builtin.MACHINE),
-        link=_link(_first(entry.link, defaults.link, builtin.SITE_LINK), document),
+        link=_link(_first(entry.link, defaults.link, builtin.SITE_LINK), document, delays),
         pacs=_pacs(_first(entry.pacs, defaults.pacs, builtin.PACS), document),
         cohort=_cohort(name, document.seed, (entry.cohort, defaults.cohort)),
         compute=Compute(per_sample),
+        region=entry.region or defaults.region,
     )
 
 
@@ -65,15 +87,59 @@ def _first(own: T | None, default: T | None, otherwise: T) -> T:
     return next((value for value in (own, default) if value is not None), otherwise)
 
 
-def _link(profile: str, document: Document) -> Link:
+def _link(profile: str, document: Document, delays: Mapping[str, Delays]) -> Link:
     link = document.links.get(profile) or profiles.shipped()[profile]
-    return Link(profile, down=_direction(link, link.down), up=_direction(link, link.up))
+    down, up = _direction(link, "down"), _direction(link, "up")
+    measured = delays.get(profile) if link.pings is not None else None
+    if measured is not None:
+        # Pings don't tell the ways apart: one way gets all that varies, so that the round trip varies as measured.
+        varies = replace(down, delay_s=measured.mean_s - measured.least_s / 2)
+        if measured.scale_s:
+            varies = replace(varies, jitter_s=measured.scale_s, distribution=table_name(profile))
+        down, up = varies, replace(up, delay_s=measured.least_s / 2)
+    return Link(profile, down, up)
 
 
-def _direction(link: LinkDocument, rate: int | None) -> Direction:
-    own_rate = rate if rate is not None else link.rate
-    assert own_rate is not None  # noqa: S101 - LinkDocument has either both rates or one for both
-    return Direction(own_rate, link.rtt / 2, link.jitter, link.loss)
+def table_name(profile: str) -> str:
+    """What the delays of a link's pings are called in the topology's `tables`."""
+    return f"pings-{profile}"
+
+
+def _direction(link: LinkDocument, name: Literal["down", "up"]) -> Direction:
+    way = link.way(name)
+    queue = _first(way.queue, link.queue, QueueDocument())
+    loss, bursts = _loss(way.loss if way.loss is not None else link.loss)
+    return Direction(
+        rate_bps=_first(way.rate, link.rate, 0),
+        delay_s=_first(way.delay, None, (link.rtt or 0.0) / 2),
+        jitter_s=_first(way.jitter, link.jitter, 0.0),
+        loss=loss,
+        distribution=_first(way.distribution, link.distribution, "normal"),
+        bursts=bursts,
+        duplicate=_first(way.duplicate, link.duplicate, 0.0),
+        corrupt=_first(way.corrupt, link.corrupt, 0.0),
+        reorder=_first(way.reorder, link.reorder, 0.0),
+        queue_s=queue.length,
+        discipline=queue.discipline,
+        mtu=link.mtu,
+    )
+
+
+def _loss(
+    written: float | BurstyLoss | GilbertElliottLoss | FourStateLoss | None,
+) -> tuple[float, GilbertElliott | FourState | None]:
+    if written is None or isinstance(written, float):
+        return written or 0.0, None
+    if isinstance(written, BurstyLoss):
+        if not written.mean:
+            return 0.0, None
+        to_good = 1 / written.burst
+        model: GilbertElliott | FourState = GilbertElliott(to_good * written.mean / (1 - written.mean), to_good)
+    elif isinstance(written, GilbertElliottLoss):
+        model = GilbertElliott(**dict(written))
+    else:
+        model = FourState(**dict(written))
+    return model.loss, model
 
 
 def _pacs(profile: str, document: Document) -> Pacs:

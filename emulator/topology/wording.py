@@ -6,8 +6,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from emulator.topology import json_schema
-from emulator.topology.document import VARIANT
 from emulator.topology.fields import LONGEST_NAME, REFUSED, UNKNOWN_WORD
+from emulator.topology.forms import VARIANT
 from emulator.topology.problems import Position, Problem, quoted
 from emulator.topology.tree import Entries, Node, Path, Scalar, at, child
 from emulator.topology.words import Words, advice, nearest

@@ -21,16 +21,18 @@ class Known:
 
 @dataclass(frozen=True)
 class Words(Known):
-    """All words of one document: what is `Known`, and its link and PACS profiles with those that are built in."""
+    """All words of one document: what is `Known`, its link and PACS profiles with the built-in ones, its regions."""
 
     links: frozenset[str]
     pacs: frozenset[str]
+    regions: frozenset[str]
 
     @classmethod
-    def of(cls, known: Known, links: Iterable[str], pacs: Iterable[str]) -> "Words":
+    def of(cls, known: Known, links: Iterable[str], pacs: Iterable[str], regions: Iterable[str]) -> "Words":
         """`known` and a document's own profiles. Each flavour is a PACS profile of its own name, with no options."""
         offered = {field.name: getattr(known, field.name) for field in fields(Known)}
-        return cls(**offered, links=frozenset(links), pacs=frozenset(pacs) | known.flavours)
+        own = {"links": frozenset(links), "pacs": frozenset(pacs) | known.flavours, "regions": frozenset(regions)}
+        return cls(**offered, **own)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

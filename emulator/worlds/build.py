@@ -1,11 +1,12 @@
 """Doing what a plan says to a world: places, cables, queues, policy, services."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-from emulator import ledger, policy, shaping, wiring
+from emulator import distributions, duplicates, ledger, policy, shaping, wiring
 from emulator.errors import Fell
 from emulator.machines import machine_of
 from emulator.places import Service, pacs_address
@@ -92,10 +93,22 @@ class Builder:
         if tree != "same sites":
             cleared = ["qdisc delete dev @DEV@ root"] if tree == "other sites" else []
             queues = [*cleared, *shaping.root(), *queues, *shaping.lookups(topology)]
-        device = self._kernel.device
-        for program, lines in (("ip", routes), ("tc", queues)):
-            text = "\n".join(lines).replace("@DEV@", device) + "\n"
-            self._kernel.run(self._agent, (program, "-batch", "-"), text)
+        present = [] if tree == "new" else self._detours()
+        wanted = duplicates.detours(topology)
+        routes += duplicates.devices(wanted, present)
+        queues += duplicates.queues(wanted, redirected=bool(present))
+        self._order(("ip",), routes)
+        tables = distributions.lay_out(self._folder / "tables", shaping.tables(topology))
+        self._order(("env", f"TC_LIB_DIR={tables}", "tc"), queues)
+
+    def _order(self, program: tuple[str, ...], lines: Sequence[str]) -> None:
+        text = "\n".join(lines).replace("@DEV@", self._kernel.device) + "\n"
+        self._kernel.run(self._agent, (*program, "-batch", "-"), text)
+
+    def _detours(self) -> list[str]:
+        """The router's intermediate devices that are there now."""
+        listed = json.loads(self._kernel.run(self._agent, ("ip", "-json", "link", "show", "type", "ifb"), "") or "[]")
+        return [device["ifname"] for device in listed if duplicates.is_detour(device["ifname"])]
 
     def restart(self, services: Sequence[Service], before: Sequence[Service], sites: Sequence[Site]) -> None:
         """Stop services, where they run, and start them as they are wanted now; changed ones on a fresh layer."""

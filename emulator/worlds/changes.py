@@ -9,22 +9,31 @@ from emulator.topology.resolved import Site, Topology
 
 @dataclass(frozen=True)
 class Changes:
-    """Names of sites and services. A site whose number or machine changes is removed and added again."""
+    """Names of sites and services. A site whose number or machine changes is removed and added again. `tree`: the
+    router's queues are to be laid anew, since their values alone don't do.
+    """
 
     add: tuple[str, ...]
     remove: tuple[str, ...]
     relink: tuple[str, ...]
     restart: tuple[str, ...]
-    hub_link: bool
+    shared_links: bool
+    tree: bool
     other: bool
 
     @property
     def any(self) -> bool:
-        return self != Changes((), (), (), (), False, False)
+        return self != Changes((), (), (), (), False, False, False)
 
 
 def _place(site: Site) -> tuple[int, str]:
     return site.index, site.machine
+
+
+def _tree(topology: Topology) -> tuple[tuple[str, ...], tuple[tuple[int, str | None], ...]]:
+    """What the shape of the router's queues depends on: which sites there are, and what they share."""
+    regions = tuple(region.name for region in topology.regions)
+    return regions, tuple((site.index, site.region) for site in topology.sites)
 
 
 def changes(
@@ -42,6 +51,7 @@ def changes(
         remove=tuple(name for name in old if name not in kept),
         relink=tuple(name for name in kept if new[name].link != old[name].link),
         restart=tuple(n for n, service in asked.items() if service.place in stays and started.get(n) != service),
-        hub_link=present is None or present.hub != wanted.hub,
+        shared_links=present is None or (present.hub, present.regions) != (wanted.hub, wanted.regions),
+        tree=present is None or _tree(present) != _tree(wanted),
         other=present != wanted,
     )

@@ -168,7 +168,7 @@ class World:
         builder.remove_sites([old[n] for n in plan.remove], self.record.services)
         fresh = [service for service in services if service.place.split("/")[0] in plan.add]
         builder.add_sites([new[n] for n in plan.add], fresh, topology.sites)
-        builder.shape(topology, "other sites" if plan.add or plan.remove else "same sites")
+        builder.shape(topology, "other sites" if plan.tree else "same sites")
         again = [asked[n] for n in plan.restart]
         builder.restart(again, self.record.services, topology.sites)
         builder.wait([*fresh, *again], topology.sites)

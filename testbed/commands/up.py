@@ -77,9 +77,9 @@ def _tell(name: str, plan: "Plan", json: bool) -> None:
     for verb, names in listed:
         if names:
             out.print(f"{verb} {len(names)}: {', '.join(names)}")
-    if changes.hub_link:
-        out.print("relink the hub")
-    if changes.other and not any(names for _, names in listed):
+    if changes.shared_links:
+        out.print("relink the hub and the regions")
+    if changes.other and not changes.shared_links and not any(names for _, names in listed):
         out.print("keep the new topology with the world (its training or seed differ)")
     if not changes.any and not plan.bake:
         out.print(f"{name} is up and unchanged; nothing to do")

@@ -81,12 +81,8 @@ def test_a_loaded_topology_is_revived_exactly(loaded: Load) -> None:
 
 def test_what_is_kept_is_json_that_anyone_can_read(loaded: Load) -> None:
     kept = json.loads(dump(loaded("name: x\nsites: [{name: a, link: vdsl}]")))
-    assert kept["sites"][0]["link"]["up"] == {
-        "rate_bps": 10_000_000,
-        "delay_s": 0.0175,
-        "jitter_s": 0.005,
-        "loss": 0.001,
-    }
+    up = kept["sites"][0]["link"]["up"]
+    assert (up["rate_bps"], up["delay_s"], up["jitter_s"], up["loss"]) == (10_000_000, 0.0175, 0.005, 0.001)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"name": "x"}', "[" * 100_000, "\0"])
