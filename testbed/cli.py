@@ -36,6 +36,7 @@ NAMES = (
     "completion",
 )
 INTERRUPTED = 130
+_SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 class Commands(click.Group):
@@ -72,6 +73,7 @@ def commands() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit code; an expected error is told in one message on stderr."""
+    _see_system_programs()
     try:
         result = commands.main(args=list(arguments), prog_name="testbed", standalone_mode=False)
     except TestbedError as error:
@@ -86,6 +88,12 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _of_the_machine(error)
     return result if isinstance(result, int) else 0
+
+
+def _see_system_programs() -> None:
+    """Debian keeps ip, nft, tc and Orthanc where an ordinary user's PATH does not look."""
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    os.environ["PATH"] = os.pathsep.join([*path, *(folder for folder in _SYSTEM if folder not in path)])
 
 
 def main() -> None:

@@ -32,7 +32,6 @@ EXTRAS = (
     ),
     ("toxiproxy-server", "toxiproxy", "faults on TCP streams, which this version does not have yet"),
 )
-PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin:/usr/local/sbin"  # an ordinary user's PATH may lack these
 MEMORY_BYTES = 2e9
 DISK_BYTES = 5e9
 
@@ -63,7 +62,7 @@ def examine() -> Iterator[Check]:
 def _namespaces() -> Check:
     kinds = "root's" if os.geteuid() == 0 else "user"
     flags = "-nmpf" if os.geteuid() == 0 else "-Urnmpf"
-    tool = shutil.which("unshare", path=PATH)
+    tool = shutil.which("unshare")
     if tool is None:
         return Check("namespaces", False, True, "no unshare to try them with", "apt-get install util-linux")
     tried = subprocess.run([tool, flags, "true"], capture_output=True, text=True, timeout=10, check=False)
@@ -108,12 +107,12 @@ def _sample(flavour: str) -> Site:
 
 
 def _tool(program: str, package: str) -> Check:
-    where = shutil.which(program, path=PATH)
+    where = shutil.which(program)
     return Check(program, where is not None, True, where or "not found", "" if where else f"apt-get install {package}")
 
 
 def _extra(program: str, package: str, purpose: str) -> Check:
-    where = shutil.which(program, path=PATH)
+    where = shutil.which(program)
     return Check(
         program,
         where is not None,

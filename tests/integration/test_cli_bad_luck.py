@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from test_cli_world import Door
+from door import Door
 
 from emulator.waiting import wait_until
 

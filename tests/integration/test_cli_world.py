@@ -1,57 +1,19 @@
 """The command line over a real world of two small sites, typed as a user types it."""
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from door import TOPOLOGY, Door
 
 pytestmark = pytest.mark.integration
-
-TOPOLOGY = """
-name: two
-seed: 3
-sites:
-  - {name: near, link: research-network, cohort: {studies: 6, modalities: [mr, pet], storage: multi-frame}}
-  - {name: far, link: vdsl, cohort: {studies: 6, modalities: [mr, pet], storage: multi-frame}}
-training: {task: dementia, algorithm: fedavg, rounds: 2, test_fraction: 0.34}
-"""
-WITHIN_S = 180
-
-
-@dataclass(frozen=True)
-class Door:
-    """`testbed …` with a home of its own."""
-
-    home: Path
-    topology: Path
-
-    def argv(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "testbed", *words]
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {**os.environ, "TESTBED_HOME": str(self.home)}
-
-    def __call__(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        ended = subprocess.run(
-            self.argv(*words), env=self.env, capture_output=True, text=True, timeout=WITHIN_S, check=False
-        )
-        assert ended.returncode == code, f"{words}: exit {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
-        return ended
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen(self.argv(*words), env=self.env, stdout=pipe, stderr=pipe, text=True)
 
 
 @pytest.fixture(scope="module")

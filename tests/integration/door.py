@@ -1,0 +1,45 @@
+"""The command line as a user types it, and a small topology for it."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+TOPOLOGY = """
+name: two
+seed: 3
+sites:
+  - {name: near, link: research-network, cohort: {studies: 6, modalities: [mr, pet], storage: multi-frame}}
+  - {name: far, link: vdsl, cohort: {studies: 6, modalities: [mr, pet], storage: multi-frame}}
+training: {task: dementia, algorithm: fedavg, rounds: 2, test_fraction: 0.34}
+"""
+WITHIN_S = 180
+
+
+@dataclass(frozen=True)
+class Door:
+    """`testbed …` with a home of its own. `before` goes before each command line, `more` into its environment."""
+
+    home: Path
+    topology: Path
+    before: tuple[str, ...] = ()
+    more: tuple[tuple[str, str], ...] = ()
+
+    def argv(self, *words: str) -> list[str]:
+        return [*self.before, sys.executable, "-m", "testbed", *words]
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "TESTBED_HOME": str(self.home), **dict(self.more)}
+
+    def __call__(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        ended = subprocess.run(
+            self.argv(*words), env=self.env, capture_output=True, text=True, timeout=WITHIN_S, check=False
+        )
+        assert ended.returncode == code, f"{words}: exit {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
+        return ended
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(self.argv(*words), env=self.env, stdout=pipe, stderr=pipe, text=True)
