@@ -26,6 +26,7 @@ NAMES = (
     "status",
     "exec",
     "open",
+    "capture",
     "down",
     "train",
     "runs",

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -185,3 +185,51 @@ def test_a_topology_with_mistakes_is_refused_with_all_of_them_at_once(closed: Do
     assert re.search(r"wrong\.yaml:3:\d+: ", ended.stderr)
     assert re.search(r"wrong\.yaml:6:\d+: .*vdsl", ended.stderr)
     assert json.loads(closed("validate", str(wrong), "--json", code=2).stdout)["valid"] is False
+
+
+_ASK = ["curl", "-s", "-o", "/dev/null", "http://10.0.2.2:8042/dicom-web/studies"]
+
+
+def test_a_capture_names_its_interfaces_and_tells_what_was_said(door: Door, tmp_path: Path) -> None:
+    file = tmp_path / "far.pcapng"
+    capturing = door.start("capture", "far", "-o", str(file), "--for", "4", "--decode", "--json")
+    _wait_for(file.exists)
+    door("exec", "far/worker", "--", *_ASK)
+    door("exec", "far/worker", "--", "echoscu", "10.0.2.2", "4242")
+    told, decoded = capturing.communicate(timeout=60)
+    assert json.loads(told)["bytes"] == file.stat().st_size
+    assert re.search(r"10\.0\.2\.3\s+10\.0\.2\.2\s+GET\s+/dicom-web/studies", decoded)
+    assert "C-ECHO-RSP ID=1 (Success)" in decoded
+    printed = subprocess.run(["capinfos", file], capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"Name = (\S+)", printed)) == {"wan", "worker", "pacs"}
+    assert "testbed world 'two', far" in printed
+
+
+def test_ctrl_c_ends_a_capture_with_a_whole_file(door: Door, tmp_path: Path) -> None:
+    file = tmp_path / "worker.pcapng"
+    capturing = door.start("capture", "far/worker", "-o", str(file))
+    _wait_for(file.exists)
+    door("exec", "far/worker", "--", *_ASK)
+    time.sleep(1.2)  # dumpcap writes what it holds once a second
+    capturing.send_signal(signal.SIGINT)
+    capturing.communicate(timeout=30)
+    assert capturing.returncode == 0
+    whole = ["tshark", "-r", str(file), "-d", "tcp.port==8042,http", "-Y", "http.request"]
+    assert "GET /dicom-web/studies" in subprocess.run(whole, capture_output=True, text=True, check=True).stdout
+    assert "is there already" in door("capture", "far/worker", "-o", str(file), code=2).stderr
+
+
+def test_a_capture_that_is_killed_leaves_no_dumpcap_behind(door: Door, tmp_path: Path) -> None:
+    file = tmp_path / "killed.pcapng"
+    capturing = door.start("capture", "far/worker", "-o", str(file))
+    _wait_for(file.exists)
+    capturing.kill()
+    capturing.communicate(timeout=30)
+    _wait_for(lambda: str(file) not in door("exec", "wan", "--", "ps", "-eo", "args").stdout)
+
+
+def _wait_for(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
