@@ -4,7 +4,7 @@ See docs/decisions/0003.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from pydicom.dataset import Dataset
 
@@ -17,6 +17,9 @@ CODES: Final[Mapping[Label, tuple[str, str]]] = {
     "ad": ("26929004", "Alzheimer's disease"),
 }
 SCHEME: Final = "SCT"
+
+Codes: TypeAlias = tuple[tuple[str | None, str | None], ...]
+"""Coding schemes and code values."""
 
 
 def code(value: str, meaning: str, scheme: str = SCHEME) -> Dataset:
@@ -33,15 +36,19 @@ def write(dataset: Dataset, label: Label) -> None:
     dataset.AdmittingDiagnosesCodeSequence = [code(value, meaning)]
 
 
-def read(dataset: Dataset) -> Label:
-    """The label in a dataset; raises Unreadable where there is none that is known."""
+def codes(dataset: Dataset) -> Codes:
+    """The admitting diagnoses in a dataset."""
     items = dataset.get("AdmittingDiagnosesCodeSequence") or []
-    found = [(item.get("CodingSchemeDesignator"), item.get("CodeValue")) for item in items]
+    return tuple((item.get("CodingSchemeDesignator"), item.get("CodeValue")) for item in items)
+
+
+def read(found: Codes, study: str) -> Label:
+    """The label among a study's diagnoses; raises Unreadable where there is none that is known."""
     for label, (value, _) in CODES.items():
         if (SCHEME, value) in found:
             return label
     wanted = ", ".join(f"{value} ({label})" for label, (value, _) in CODES.items())
     raise Unreadable(
-        f"study {dataset.get('StudyInstanceUID', '?')}: Admitting Diagnoses Code Sequence (0008,1084) holds "
-        f"{found or 'nothing'}; expected one SNOMED CT code of {wanted}"
+        f"study {study}: Admitting Diagnoses Code Sequence (0008,1084) holds "
+        f"{list(found) or 'nothing'}; expected one SNOMED CT code of {wanted}"
     )

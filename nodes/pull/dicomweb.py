@@ -1,5 +1,6 @@
 """A worker's DICOMweb client: which studies a PACS has, and one study at a time as arrays."""
 
+import contextlib
 import http.client
 import json
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ from nodes.pull.studies import Assembly, Study
 
 _UNCOMPRESSED = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1'
 _PAGE = 500
-_CHUNK = 64 * 1024  # below what malloc maps anew each time: page faults cost more than the copy
 _STUDY_UID = "0020000D"
 
 
@@ -44,6 +44,7 @@ class DicomWeb:
         self._base_url = base_url.rstrip("/")
         self._root = parts.path.rstrip("/")
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
+        self._memory: bytearray | None = None  # for the bytes of a study, then of the next
 
     def __enter__(self) -> Self:
         return self
@@ -70,8 +71,8 @@ class DicomWeb:
 
     def _page(self, offset: int) -> list[str]:
         path = f"/studies?{urlencode({'limit': _PAGE, 'offset': offset})}"
-        _, body = self._get(path, "application/dicom+json")
-        content = b"".join(body)
+        with self._get(path, "application/dicom+json") as response:
+            content = response.read()
         try:
             return [_uid(item) for item in json.loads(content)] if content else []
         except (ValueError, LookupError, TypeError) as error:
@@ -83,26 +84,34 @@ class DicomWeb:
         Raises PullFailed, and Unreadable for what is no such study.
         """
         assembly, received = Assembly(), 0
-        content_type, body = self._get(f"/studies/{uid}", _UNCOMPRESSED)
-        splitter = Splitter(boundary_of(content_type))
-        for chunk in body:
-            received += len(chunk)
-            for part in splitter.feed(chunk):
-                assembly.add(part)
+        with self._get(f"/studies/{uid}", _UNCOMPRESSED) as response:
+            splitter = Splitter(boundary_of(response.headers.get("Content-Type", "")), self._memory)
+            while count := response.readinto(splitter.room()):
+                received += count
+                for part in splitter.read(count):
+                    assembly.add(part)
+            _check_whole(response)
         splitter.finish()
-        return assembly.study(uid), Payload(rx=received, tx=0)
+        study = assembly.study(uid)  # copied out of the memory, which the next study takes
+        self._memory = splitter.memory
+        return study, Payload(rx=received, tx=0)
 
-    def _get(self, path: str, accept: str) -> tuple[str, Iterator[bytes]]:
-        """The answer's Content-Type and its body, chunk by chunk; raises PullFailed."""
+    @contextlib.contextmanager
+    def _get(self, path: str, accept: str) -> Iterator[http.client.HTTPResponse]:
+        """The answer, to be read to its end within the block; raises PullFailed."""
+        whole = False
         try:
             response = self._answer(path, accept)
             if response.status not in (http.client.OK, http.client.NO_CONTENT):
                 said = response.read(2000).decode(errors="replace").strip()
-                self.close()
                 raise PullFailed(f"{self._base_url}{path} answered {response.status} {response.reason}: {said[:200]}")
+            yield response
+            whole = True
         except (http.client.HTTPException, OSError) as error:
-            raise self._failure(path, error) from error
-        return response.headers.get("Content-Type", ""), self._body(path, response)
+            raise PullFailed(f"{self._base_url}{path}: {type(error).__name__}: {error}") from error
+        finally:
+            if not whole:
+                self.close()  # a connection with half an answer in it cannot be used again
 
     def _answer(self, path: str, accept: str) -> http.client.HTTPResponse:
         """Ask; once more on a fresh connection where the server has closed the idle one under us (Orthanc
@@ -119,23 +128,11 @@ class DicomWeb:
         self._connection.request("GET", self._root + path, headers=headers)
         return self._connection.getresponse()
 
-    def _body(self, path: str, response: http.client.HTTPResponse) -> Iterator[bytes]:
-        whole = False
-        try:
-            while chunk := response.read(_CHUNK):
-                yield chunk
-            if response.length:  # http.client ends a cut body as if it were whole
-                raise http.client.IncompleteRead(b"", response.length)
-            whole = True
-        except (http.client.HTTPException, OSError) as error:
-            raise self._failure(path, error) from error
-        finally:
-            if not whole:
-                self.close()  # a connection with half an answer in it cannot be used again
 
-    def _failure(self, path: str, error: Exception) -> PullFailed:
-        self.close()
-        return PullFailed(f"{self._base_url}{path}: {type(error).__name__}: {error}")
+def _check_whole(response: http.client.HTTPResponse) -> None:
+    """Raise IncompleteRead for a body that was cut: `readinto` ends it as if it were whole."""
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
 
 
 def _uid(item: Any) -> str:

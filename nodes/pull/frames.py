@@ -1,36 +1,53 @@
 """From DICOM files to frames: one image plane each, with its place in space."""
 
 import io
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from nodes.errors import Unreadable
-from nodes.pull.elements import PIXELS, Raw, find, items, within
+from nodes.pull.elements import Data, NotFollowed, Span, cut, find, items, only_item, within
+from nodes.pull.identity import REFUSALS, uid
 
 Floats: TypeAlias = tuple[float, ...]
 
 _SERIES, _POSITION, _ORIENTATION, _SPACING = 0x0020000E, 0x00200032, 0x00200037, 0x00280030
-_ROWS, _COLUMNS, _BITS, _SIGNED = 0x00280010, 0x00280011, 0x00280100, 0x00280103
-_INTERCEPT, _SLOPE = 0x00281052, 0x00281053
-_SHARED, _PER_FRAME = 0x52009229, 0x52009230
-_PLACING = frozenset((_POSITION, _ORIENTATION, _SPACING, _INTERCEPT, _SLOPE))
-_WANTED = _PLACING | {_SERIES, _ROWS, _COLUMNS, _BITS, _SIGNED, _SHARED, _PER_FRAME, PIXELS}
-_GROUPS = frozenset(
-    (0x00209113, 0x00209116, 0x00289110, 0x00289145)
-)  # plane position and orientation, measures, values
-_IDENTITY = ["StudyInstanceUID", "SeriesNumber", "Modality", "PatientID", "AdmittingDiagnosesCodeSequence"]
-Placing: TypeAlias = Mapping[int, Raw]
+_SAMPLES, _PHOTOMETRIC, _FRAMES, _ROWS, _COLUMNS = 0x00280002, 0x00280004, 0x00280008, 0x00280010, 0x00280011
+_ALLOCATED, _STORED, _SIGNED, _INTERCEPT, _SLOPE = 0x00280100, 0x00280101, 0x00280103, 0x00281052, 0x00281053
+_SHARED, _PER_FRAME, _PIXELS = 0x52009229, 0x52009230, 0x7FE00010
+_NUMBERS: Final[Mapping[int, int]] = {_POSITION: 3, _ORIENTATION: 6, _SPACING: 2, _INTERCEPT: 1, _SLOPE: 1}
+_IMAGE: Final[Mapping[int, bytes]] = {
+    _SERIES: b"UI",
+    _PHOTOMETRIC: b"CS",
+    **dict.fromkeys((_SAMPLES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _SIGNED), b"US"),
+    _PIXELS: b"OW",
+}
+_OTHER_PIXELS: Final[Mapping[int, bytes]] = {0x7FE00008: b"OF", 0x7FE00009: b"OD"}
+_WANTED: Final[Mapping[int, bytes]] = {
+    **dict.fromkeys(_NUMBERS, b"DS"),
+    **_IMAGE,
+    **_OTHER_PIXELS,
+    _FRAMES: b"IS",
+    _SHARED: b"SQ",
+    _PER_FRAME: b"SQ",
+}
+_WHERE, _DIRECTION, _MEASURES, _VALUES = 0x00209113, 0x00209116, 0x00289110, 0x00289145
+_IN_GROUP: Final[Mapping[int, Mapping[int, bytes]]] = {
+    _WHERE: {_POSITION: b"DS"},
+    _DIRECTION: {_ORIENTATION: b"DS"},
+    _MEASURES: {_SPACING: b"DS"},
+    _VALUES: {_INTERCEPT: b"DS", _SLOPE: b"DS"},
+}
+_GROUPS: Final[Mapping[int, bytes]] = dict.fromkeys(_IN_GROUP, b"SQ")
+Placing: TypeAlias = Mapping[int, Floats]
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """One plane. `position` is the first pixel's centre, `orientation` the directions of rows and columns (LPS, mm),
     `spacing` (between rows, between columns) in mm; the quantity is `stored × slope + intercept`."""
 
@@ -43,123 +60,145 @@ class Frame:
     stored: npt.NDArray[np.generic]
 
 
-def quick(data: bytes) -> list[Frame] | None:
-    """The frames of an uncompressed 16-bit file, single- or multi-frame; None where pydicom must read it."""
-    top = find(data, _WANTED)
-    if top is None or not top.keys() >= {_SERIES, _ROWS, _COLUMNS, _BITS, PIXELS}:
-        return None
-    rows, columns, bits = (int.from_bytes(top[tag], "little") for tag in (_ROWS, _COLUMNS, _BITS))
-    places = _placed(top) if _PER_FRAME in top else [top]
-    if places is None or bits != 16 or len(top[PIXELS]) != 2 * rows * columns * len(places):
-        return None
-    kind = "<i2" if top.get(_SIGNED) == b"\1\0" else "<u2"
-    stored = np.frombuffer(top[PIXELS], kind).reshape(len(places), rows, columns)
-    series = bytes(top[_SERIES]).rstrip(b"\0 ").decode("ascii")
+def frames(data: Data) -> list[Frame]:
+    """The frames of a DICOM file, one at least; raises Unreadable."""
     try:
-        return [_framed(series, place, plane) for place, plane in zip(places, stored, strict=True)]
+        return quick(data)
+    except NotFollowed:
+        return by_pydicom(data)
+
+
+def quick(data: Data) -> list[Frame]:
+    """The frames of an uncompressed 16-bit file, single- or multi-frame. Raises NotFollowed where pydicom must
+    read it."""
+    top = find(data, _WANTED)
+    if not top.keys() >= _IMAGE.keys() or top.keys() & _OTHER_PIXELS.keys():
+        raise NotFollowed
+    try:
+        placed = _placed_by_groups(data, top) if _PER_FRAME in top else [_placing(data, top)]
+        series = uid(data, top[_SERIES])
+        return [
+            Frame(
+                series,
+                place[_POSITION],
+                place[_ORIENTATION],
+                place[_SPACING],
+                place.get(_SLOPE, (1.0,))[0],
+                place.get(_INTERCEPT, (0.0,))[0],
+                plane,
+            )
+            for place, plane in zip(placed, _planes(data, top, len(placed)), strict=True)
+        ]
     except (KeyError, ValueError):
-        return None  # pydicom says it better
+        raise NotFollowed from None  # pydicom says it better
 
 
-def _placed(top: Placing) -> list[Placing] | None:
-    """What places each frame of an Enhanced image: its own functional groups over the shared ones (PS3.3, C.7.6.16)."""
-    shared = [_flat(item) for item in items(top.get(_SHARED, b"")) or [b""]]
-    own = [_flat(item) for item in items(top[_PER_FRAME]) or []]
-    if shared[0] is None or not own:
-        return None
-    return [{**shared[0], **one} for one in own if one is not None]
+def _planes(data: Data, top: Mapping[int, Span], count: int) -> npt.NDArray[np.generic]:
+    """The stored pixels, where they stand in the file: (count, rows, columns)."""
+    samples, rows, columns, allocated, stored, signed = (
+        _short(data, top[tag]) for tag in (_SAMPLES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _SIGNED)
+    )
+    start, stop = top[_PIXELS]
+    told = int(cut(data, top[_FRAMES])) if _FRAMES in top else 1
+    grey = cut(data, top[_PHOTOMETRIC]).rstrip(b" ") in (b"MONOCHROME1", b"MONOCHROME2")
+    if not (grey and samples == 1 and allocated == 16 and 0 < stored <= 16 and signed <= 1 and told == count):
+        raise NotFollowed
+    if not rows * columns or stop - start != 2 * rows * columns * count:
+        raise NotFollowed
+    kind = "<i2" if signed else "<u2"
+    planes = np.frombuffer(data, kind, rows * columns * count, start).reshape(count, rows, columns)
+    if stored < 16:  # other things may stand in the bits above, which pydicom clears
+        limit = 1 << (stored - signed)
+        if planes.max() >= limit or (signed and planes.min() < -limit):
+            raise NotFollowed
+    return planes
 
 
-def _flat(groups: Raw) -> Placing | None:
-    """The placing elements of all functional groups that one item holds."""
-    found: dict[int, Raw] = {}
-    for sequence in (within(groups, _GROUPS) or {}).values():
-        inner = items(sequence)
-        content = within(inner[0], _PLACING) if inner else None
-        if content is None:
-            return None
-        found.update(content)
+def _short(data: Data, span: Span) -> int:
+    if span[1] - span[0] != 2:
+        raise NotFollowed
+    return int.from_bytes(cut(data, span), "little")
+
+
+def _placed_by_groups(data: Data, top: Mapping[int, Span]) -> list[Placing]:
+    """What places each frame of an Enhanced image: each functional group is the frame's own, or else the shared one
+    (PS3.3, C.7.6.16)."""
+    shared = _groups(data, only_item(data, top[_SHARED])) if _SHARED in top else {}
+    return [{**shared, **_groups(data, frame)} for frame in items(data, top[_PER_FRAME])]
+
+
+def _groups(data: Data, item: Span) -> Placing:
+    """What the functional groups that an item holds say; whole groups only, so that one can stand for another."""
+    found: dict[int, Floats] = {}
+    for group, sequence in within(data, item, _GROUPS).items():
+        content = within(data, only_item(data, sequence), _IN_GROUP[group])
+        if len(content) < len(_IN_GROUP[group]):
+            raise NotFollowed
+        found.update(_placing(data, content))
     return found
 
 
-def _framed(series: str, place: Placing, stored: npt.NDArray[np.generic]) -> Frame:
-    return Frame(
-        series=series,
-        position=_floats(place[_POSITION]),
-        orientation=_floats(place[_ORIENTATION]),
-        spacing=_floats(place[_SPACING]),
-        slope=_floats(place.get(_SLOPE, b"1"))[0],
-        intercept=_floats(place.get(_INTERCEPT, b"0"))[0],
-        stored=stored,
-    )
+def _placing(data: Data, found: Mapping[int, Span]) -> Placing:
+    return {tag: _numbers(cut(data, found[tag]).split(b"\\"), _NUMBERS[tag]) for tag in found if tag in _NUMBERS}
 
 
-def _floats(raw: Raw) -> Floats:
-    return tuple(map(float, bytes(raw).split(b"\\")))
+def _numbers(values: Iterable[object], count: int) -> Floats:
+    """Raises ValueError where they are not `count` finite numbers."""
+    numbers = tuple(map(float, values))  # type: ignore[arg-type]  # bytes and pydicom's DS: float takes both
+    if len(numbers) != count or not math.isfinite(sum(numbers)):
+        raise ValueError(f"expected {count} finite numbers, found {numbers}")
+    return numbers
 
 
-def header(data: bytes) -> Dataset:
-    """Whose the file is and what its label says, by pydicom; raises Unreadable."""
-    try:
-        return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=list(_IDENTITY))
-    except (InvalidDicomError, OSError, ValueError) as error:
-        raise Unreadable(f"the PACS sent {len(data)} bytes that are no DICOM file ({error})") from error
-
-
-def by_pydicom(data: bytes) -> Iterator[Frame]:
+def by_pydicom(data: Data) -> list[Frame]:
     """All frames of a file, single- or multi-frame, in any encoding that pydicom can decode; raises Unreadable."""
     try:
         dataset = pydicom.dcmread(io.BytesIO(data))
-        pixels = dataset.pixel_array
-        if "PerFrameFunctionalGroupsSequence" not in dataset:
-            yield _plain(dataset, pixels)
-            return
-        shared = dataset.SharedFunctionalGroupsSequence[0]
-        for groups, plane in zip(
-            dataset.PerFrameFunctionalGroupsSequence, pixels.reshape(-1, *pixels.shape[-2:]), strict=True
-        ):
-            yield _of_groups(str(dataset.SeriesInstanceUID), groups, shared, plane)
-    except (
-        InvalidDicomError,
-        AttributeError,
-        KeyError,
-        ValueError,
-        OSError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+        found = list(_by_groups(dataset) if "PerFrameFunctionalGroupsSequence" in dataset else _plain(dataset))
+        if not found:
+            raise ValueError("no frame in it")
+    except REFUSALS as error:
         raise Unreadable(f"the PACS sent a DICOM file without an image that can be placed in space: {error}") from error
+    return found
 
 
-def _plain(dataset: Dataset, pixels: npt.NDArray[np.generic]) -> Frame:
-    return Frame(
-        series=str(dataset.SeriesInstanceUID),
-        position=tuple(map(float, dataset.ImagePositionPatient)),
-        orientation=tuple(map(float, dataset.ImageOrientationPatient)),
-        spacing=tuple(map(float, dataset.PixelSpacing)),
-        slope=float(dataset.get("RescaleSlope", 1)),
-        intercept=float(dataset.get("RescaleIntercept", 0)),
-        stored=pixels,
-    )
+def _plain(dataset: Dataset) -> Iterator[Frame]:
+    pixels = dataset.pixel_array
+    if pixels.ndim != 2:
+        raise ValueError(f"pixels of shape {pixels.shape} in a file of one frame")
+    yield _frame(str(dataset.SeriesInstanceUID), dict.fromkeys(_KEYWORDS, dataset), pixels)
 
 
-def _of_groups(series: str, own: Dataset, shared: Dataset, plane: npt.NDArray[np.generic]) -> Frame:
-    """A frame of an Enhanced image: each functional group is the frame's own, or else the shared one (PS3.3,
-    C.7.6.16)."""
+def _by_groups(dataset: Dataset) -> Iterator[Frame]:
+    """The frames of an Enhanced image: each functional group is the frame's own, or else the shared one."""
+    pixels = dataset.pixel_array
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    series = str(dataset.SeriesInstanceUID)
+    planes = pixels.reshape(-1, *pixels.shape[-2:])
+    for own, plane in zip(dataset.PerFrameFunctionalGroupsSequence, planes, strict=True):
+        groups = {
+            name: (own if name in own else shared)[name][0] for name in _KEYWORDS if name in own or name in shared
+        }
+        yield _frame(series, groups, plane)
 
-    def group(name: str) -> Dataset:
-        return (own if name in own else shared)[name][0]  # type: ignore[no-any-return]  # pydicom types elements as Any
 
-    position = group("PlanePositionSequence").ImagePositionPatient
-    orientation = group("PlaneOrientationSequence").ImageOrientationPatient
-    spacing = group("PixelMeasuresSequence").PixelSpacing
-    values = group("PixelValueTransformationSequence")
+_KEYWORDS: Final = (
+    "PlanePositionSequence",
+    "PlaneOrientationSequence",
+    "PixelMeasuresSequence",
+    "PixelValueTransformationSequence",
+)
+
+
+def _frame(series: str, groups: Mapping[str, Dataset], stored: npt.NDArray[np.generic]) -> Frame:
+    """Places a plane by its functional groups; a file of one frame has it all at its top level."""
+    where, direction, measures, values = (groups.get(name, Dataset()) for name in _KEYWORDS)
     return Frame(
         series=series,
-        position=tuple(map(float, position)),
-        orientation=tuple(map(float, orientation)),
-        spacing=tuple(map(float, spacing)),
-        slope=float(values.RescaleSlope),
-        intercept=float(values.RescaleIntercept),
-        stored=plane,
+        position=_numbers(where.ImagePositionPatient, 3),
+        orientation=_numbers(direction.ImageOrientationPatient, 6),
+        spacing=_numbers(measures.PixelSpacing, 2),
+        slope=_numbers([values.get("RescaleSlope", 1)], 1)[0],
+        intercept=_numbers([values.get("RescaleIntercept", 0)], 1)[0],
+        stored=stored,
     )

@@ -6,12 +6,13 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
 
 from nodes.dicom import labels
 from nodes.errors import Unreadable
 from nodes.phantoms.subjects import Label
-from nodes.pull.frames import Frame, by_pydicom, header, quick
+from nodes.pull.elements import Data
+from nodes.pull.frames import Frame, frames
+from nodes.pull.identity import Identity, identify
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 
@@ -48,51 +49,54 @@ class Assembly:
     """A study that is being put together file by file; only its pixels are kept."""
 
     _frames: dict[str, list[Frame]] = field(default_factory=dict)
-    _headers: dict[str, Dataset] = field(default_factory=dict)
+    _identities: dict[str, Identity] = field(default_factory=dict)
 
-    def add(self, data: bytes) -> None:
-        """Take one DICOM file; raises Unreadable."""
-        for one in quick(data) or by_pydicom(data):
-            if one.series not in self._headers:
-                self._headers[one.series] = header(data)
-            self._frames.setdefault(one.series, []).append(one)
+    def add(self, data: Data) -> None:
+        """Take one DICOM file, which must stay as it is until the study is made; raises Unreadable."""
+        found = frames(data)
+        series = found[0].series
+        if series not in self._identities:
+            self._identities[series] = identify(data)
+        self._frames.setdefault(series, []).extend(found)
 
     def study(self, uid: str) -> Study:
         """The study, once all files are there; raises Unreadable where it is none, or not the one called `uid`."""
-        if not self._headers:
+        if not self._identities:
             raise Unreadable(f"study {uid}: the PACS sent no image")
-        ordered = sorted(self._headers.items(), key=lambda item: int(item[1].get("SeriesNumber") or 0), reverse=True)
+        ordered = sorted(self._identities.items(), key=lambda item: item[1].number, reverse=True)
         first = ordered[-1][1]
-        for dataset in self._headers.values():
-            if str(dataset.get("StudyInstanceUID")) != uid:
-                raise Unreadable(f"study {uid}: the PACS sent a file of study {dataset.get('StudyInstanceUID')}")
+        for identity in self._identities.values():
+            if identity.study != uid:
+                raise Unreadable(f"study {uid}: the PACS sent a file of study {identity.study}")
         # The lowest number comes last, and so is the one that stays.
-        volumes = {str(dataset.Modality): volume(self._frames[series]) for series, dataset in ordered}
-        return Study(uid, str(first.get("PatientID", "")), labels.read(first), volumes)
+        volumes = {identity.modality: volume(self._frames[series]) for series, identity in ordered}
+        return Study(uid, first.patient, labels.read(first.codes, uid), volumes)
 
 
 def volume(frames: Sequence[Frame]) -> Volume:
     """Stack frames by their positions along the normal; raises Unreadable where they do not make one even stack."""
     first = frames[0]
-    if any(
-        (f.orientation, f.spacing, f.stored.shape) != (first.orientation, first.spacing, first.stored.shape)
-        for f in frames
-    ):
+    if len({(frame.orientation, frame.spacing, frame.stored.shape) for frame in frames}) > 1:
         raise Unreadable(f"series {first.series}: its slices differ in orientation, spacing or size")
     across, down = np.array(first.orientation[:3]), np.array(first.orientation[3:])
     along = np.array([frame.position for frame in frames]) @ np.cross(across, down)
     order = np.argsort(along, kind="stable")
-    values = np.empty((len(frames), *first.stored.shape), np.float32)
-    for place, index in enumerate(order):
-        frame = frames[index]
-        np.multiply(frame.stored, np.float32(frame.slope), out=values[place], casting="unsafe")
-        if frame.intercept:
-            values[place] += np.float32(frame.intercept)
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 1] = across * first.spacing[1], down * first.spacing[0]
     affine[:3, 2] = _step(frames, order, along)
     affine[:3, 3] = frames[order[0]].position
-    return Volume(values, affine)
+    return Volume(_values([frames[index] for index in order]), affine)
+
+
+def _values(ordered: Sequence[Frame]) -> npt.NDArray[np.float32]:
+    """The image's own quantity. Converted plane by plane, scaled in one go: half the time of both at once."""
+    values = np.empty((len(ordered), *ordered[0].stored.shape), np.float32)
+    for place, frame in enumerate(ordered):
+        values[place] = frame.stored
+    values *= np.array([frame.slope for frame in ordered], np.float32)[:, None, None]
+    if any(frame.intercept for frame in ordered):
+        values += np.array([frame.intercept for frame in ordered], np.float32)[:, None, None]
+    return values
 
 
 def _step(frames: Sequence[Frame], order: npt.NDArray[np.intp], along: npt.NDArray[np.float64]) -> Matrix:

@@ -41,14 +41,16 @@ def _arrays(uids: list[str]) -> None:
 
 def _parts(uids: list[str]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", _PORT)
+    memory = None
     for uid in uids:
         connection.request("GET", f"/dicom-web/studies/{uid}", headers={"Accept": _ACCEPT})
         response = connection.getresponse()
-        splitter = Splitter(boundary_of(response.headers["Content-Type"]))
-        while chunk := response.read(64 * 1024):
-            for _ in splitter.feed(chunk):
+        splitter = Splitter(boundary_of(response.headers["Content-Type"]), memory)
+        while count := response.readinto(splitter.room()):
+            for _ in splitter.read(count):
                 pass
         splitter.finish()
+        memory = splitter.memory
     connection.close()
 
 

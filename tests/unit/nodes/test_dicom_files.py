@@ -40,7 +40,7 @@ def test_every_file_says_that_it_is_a_phantom(patient: Subject, pictures: Pictur
 @pytest.mark.parametrize("storage", STORAGES)
 def test_every_file_carries_the_label_as_a_snomed_code(patient: Subject, pictures: Pictures, storage: Storage) -> None:
     for dataset in datasets(patient, pictures, storage):
-        assert labels.read(dataset) == patient.label
+        assert labels.read(labels.codes(dataset), dataset.StudyInstanceUID) == patient.label
         assert dataset.AdmittingDiagnosesCodeSequence[0].CodingSchemeDesignator == "SCT"
 
 
@@ -93,10 +93,10 @@ def test_pet_is_in_standardised_uptake_values(patient: Subject, pictures: Pictur
 def test_labels_outside_the_three_are_refused_with_what_was_found() -> None:
     dataset = Dataset()
     with pytest.raises(Unreadable, match=r"holds nothing; expected.*26929004"):
-        labels.read(dataset)
+        labels.read(labels.codes(dataset), "2.25.1")
     dataset.AdmittingDiagnosesCodeSequence = [labels.code("22298006", "Myocardial infarction")]
     with pytest.raises(Unreadable, match="22298006"):
-        labels.read(dataset)
+        labels.read(labels.codes(dataset), "2.25.1")
 
 
 @given(
