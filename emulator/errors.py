@@ -11,6 +11,12 @@
 `nodes.errors` and `trainer.errors` grow their own branches from these.
 """
 
+NAMESPACES_ADVICE = (
+    "run as root, or allow users to have namespaces: sysctl user.max_user_namespaces=10000, "
+    "kernel.unprivileged_userns_clone=1 (Debian), kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)"
+)
+"""What to do where the kernel refuses namespaces: worlds need them, and baking does."""
+
 
 class TestbedError(Exception):
     """The root. `exit_code` is what the command line ends with; the message is for the person who must act."""

@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 
 from emulator import wan
-from emulator.errors import CannotHere
+from emulator.errors import NAMESPACES_ADVICE, CannotHere
 from emulator.topology import Cohort, Compute, Direction, Link, Pacs, Site
-from emulator.worlds import NAMESPACES_ADVICE, home
+from emulator.worlds import home
 from nodes.pacs import flavours
 
 TOOLS = (

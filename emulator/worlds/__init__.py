@@ -1,10 +1,9 @@
 """Worlds: a topology brought up, reached into, and taken away without a trace."""
 
 from emulator.inside.agent import enter
-from emulator.worlds.birth import NAMESPACES_ADVICE
 from emulator.worlds.changes import Changes, changes
 from emulator.worlds.home import home
 from emulator.worlds.record import WorldEntry
 from emulator.worlds.world import World, ls
 
-__all__ = ["NAMESPACES_ADVICE", "Changes", "World", "WorldEntry", "changes", "enter", "home", "ls"]
+__all__ = ["Changes", "World", "WorldEntry", "changes", "enter", "home", "ls"]

@@ -10,18 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from emulator.errors import CannotHere, WrongState
+from emulator.errors import NAMESPACES_ADVICE, CannotHere, WrongState
 from emulator.inside.init import AGENT_SOCKET
 from emulator.reach import Agent
 from emulator.worlds.record import WorldRecord, forget_layer
 
 _START = Path(__file__).parent.parent / "inside" / "start.py"
 _COMPLETE = b"\n"
-
-NAMESPACES_ADVICE = (
-    "run as root, or allow users to have namespaces: sysctl user.max_user_namespaces=10000, "
-    "kernel.unprivileged_userns_clone=1 (Debian), kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)"
-)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
+from emulator.errors import NAMESPACES_ADVICE
 from emulator.topology.resolved import Cohort, Site
 from emulator.waiting import wait_until
 from nodes import pacs
@@ -231,8 +232,5 @@ def _failure(said: str, full: bool, shelf: Path) -> Exception:
     if full or free < 2 * 2**20:
         return NoRoom(_no_room(shelf, free, "baking stopped half way; what was finished is kept"))
     if "unshare" in said:
-        return CannotHere(
-            f"baking needs namespaces, and this system refuses them ({said}); run as root, or allow user namespaces "
-            "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)"
-        )
+        return CannotHere(f"baking needs namespaces, and this system refuses them ({said}); {NAMESPACES_ADVICE}")
     return CannotHere(said) if said.startswith("cannot: ") else PullFailed(f"baking failed: {said}")
