@@ -11,7 +11,6 @@ from emulator.topology import Known, Topology, load
 from emulator.worlds import Changes, World, changes, home
 from nodes import cohorts
 from nodes.cohorts import scanners
-from nodes.cohorts.entries import damage, storage_of
 from nodes.pacs import flavours
 from testbed.progress import Report
 
@@ -73,10 +72,8 @@ def _prove(topology: Topology, name: str, wan: str | None) -> None:
 
 def planned(topology: Topology, name: str) -> Plan:
     """What `bring_up` would do; does none of it."""
-    shelf = cache() / "cohorts"
-    entries = {s.name: shelf / cohorts.key(s.cohort, s.name, topology.seed, s.pacs.flavour) for s in topology.sites}
-    bake = tuple(name for name, entry in entries.items() if damage(entry))
-    wanted = services(topology, {name: storage_of(entry) for name, entry in entries.items()})
+    bake = cohorts.lacking(topology.sites, topology.seed, cache())
+    wanted = services(topology, cohorts.storages(topology.sites, topology.seed, cache()))
     present = World.present(name)
     if present is None:
         return Plan(False, bake, changes(None, (), topology, wanted))

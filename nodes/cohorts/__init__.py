@@ -1,7 +1,7 @@
 """Cohorts: the studies of each site, made once, kept in a PACS's own storage, and given to every world as a lower
 layer."""
 
-from nodes.cohorts.bakery import bake, verify
+from nodes.cohorts.bakery import bake, lacking, storages, verify
 from nodes.cohorts.keys import key
 
-__all__ = ["bake", "key", "verify"]
+__all__ = ["bake", "key", "lacking", "storages", "verify"]

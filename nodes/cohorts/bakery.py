@@ -43,17 +43,34 @@ def bake(sites: Sequence[Site], seed: int, cache: Path, progress: Progress) -> d
     flavour or scanner that does not exist, CannotHere where phantoms, namespaces or the server are not to be had,
     NoRoom where the disk is full.
     """
-    shelf = cache / "cohorts"
-    entries = {site.name: shelf / key(site.cohort, site.name, seed, site.pacs.flavour) for site in sites}
-    lacking = [site for site in sites if damage(entries[site.name])]
-    if lacking:
-        _prove(lacking)
+    shelf, entries = _shelf(cache), _entries(sites, seed, cache)
+    missing = [site for site in sites if damage(entries[site.name])]
+    if missing:
+        _prove(missing)
         with _locked(shelf, progress) as lock:
             _sweep(shelf)
-            lacking = [site for site in lacking if _must_bake(site, entries[site.name], progress)]
-            if lacking:
-                _run(lacking, seed, shelf, lock, progress)
-    return {name: storage_of(entry) for name, entry in entries.items()}
+            missing = [site for site in missing if _must_bake(site, entries[site.name], progress)]
+            if missing:
+                _run(missing, seed, shelf, lock, progress)
+    return storages(sites, seed, cache)
+
+
+def storages(sites: Sequence[Site], seed: int, cache: Path) -> dict[str, Path]:
+    """Where the baked storage of every site is or will be, by its name."""
+    return {name: storage_of(entry) for name, entry in _entries(sites, seed, cache).items()}
+
+
+def lacking(sites: Sequence[Site], seed: int, cache: Path) -> tuple[str, ...]:
+    """The names of the sites for which `bake` would bake: their entries are not there, or damaged at a quick look."""
+    return tuple(name for name, entry in _entries(sites, seed, cache).items() if damage(entry))
+
+
+def _shelf(cache: Path) -> Path:
+    return cache / "cohorts"
+
+
+def _entries(sites: Sequence[Site], seed: int, cache: Path) -> dict[str, Path]:
+    return {site.name: _shelf(cache) / _key(site, seed) for site in sites}
 
 
 def verify(sites: Sequence[Site], seed: int, cache: Path) -> dict[str, str]:
@@ -61,10 +78,7 @@ def verify(sites: Sequence[Site], seed: int, cache: Path) -> dict[str, str]:
 
     What is wrong, by the site's name; whole ones are left out.
     """
-    problems = {
-        site.name: full_damage(cache / "cohorts" / key(site.cohort, site.name, seed, site.pacs.flavour))
-        for site in sites
-    }
+    problems = {name: full_damage(entry) for name, entry in _entries(sites, seed, cache).items()}
     return {name: problem for name, problem in problems.items() if problem}
 
 

@@ -1,6 +1,7 @@
 """Baking with the real server in real namespaces; needs root or user namespaces, Orthanc and mricron-data."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,6 +65,16 @@ def test_what_is_cached_is_not_baked_again(baked: Path) -> None:
         pytest.fail(f"something was made: {what}")
 
     cohorts.bake(SITES, SEED, baked, fail)
+
+
+def test_what_would_be_baked_is_what_is_not_there_or_damaged(baked: Path, tmp_path: Path) -> None:
+    third = site(3)
+    storages = cohorts.storages([*SITES, third], SEED, baked)
+    assert cohorts.lacking([*SITES, third], SEED, baked) == ("clinic-03",)
+    assert cohorts.bake(SITES, SEED, baked, quietly) == {name: storages[name] for name in ("clinic-01", "clinic-02")}
+    shutil.copytree(baked / "cohorts", tmp_path / "cohorts")
+    (cohorts.storages(SITES, SEED, tmp_path)["clinic-02"].parent / "manifest.json").unlink()
+    assert cohorts.lacking(SITES, SEED, tmp_path) == ("clinic-02",)
 
 
 def test_two_bakes_at_once_take_turns_and_both_get_everything(tmp_path: Path) -> None:
