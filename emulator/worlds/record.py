@@ -1,6 +1,5 @@
 """What is kept of a world: its topology, its services, its init's process."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from emulator import topology as topologies
 from emulator.inside.processes import birth
 from emulator.places import HUB_ADDRESS, Service, gateway_address, pacs_address, worker_address
 from emulator.topology.resolved import Topology
+from emulator.writing import write_whole
 
 State = Literal["starting", "changing", "up", "broken"]
 
@@ -45,7 +45,7 @@ class WorldRecord:
             return None
 
     def write(self, folder: Path) -> Self:
-        _replace(folder / "world.json", TypeAdapter(type(self)).dump_json(self, indent=1))
+        write_whole(folder / "world.json", TypeAdapter(type(self)).dump_json(self, indent=1))
         return self
 
     def with_init(self, pid: int) -> Self:
@@ -67,7 +67,7 @@ class WorldEntry:
 
 
 def keep_topology(folder: Path, topology: Topology) -> None:
-    _replace(folder / "topology.json", topologies.dump(topology).encode())
+    write_whole(folder / "topology.json", topologies.dump(topology).encode())
 
 
 def kept_topology(folder: Path) -> Topology:
@@ -109,12 +109,3 @@ def boot() -> str:
 
 def by_name(services: Sequence[Service]) -> dict[str, Service]:
     return {service.name: service for service in services}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

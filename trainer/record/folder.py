@@ -46,16 +46,3 @@ def held(folder: Path) -> bool:
     finally:
         os.close(file)
     return False
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """A file that is there whole or not at all, also after a power cut."""
-    draft = path.with_name(path.name + ".part")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)

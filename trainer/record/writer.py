@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
+from emulator.writing import write_whole
 from trainer.config import LaunchConfig
 from trainer.errors import CannotResume
 from trainer.record import folder as files
@@ -48,8 +49,8 @@ def prepare(config: LaunchConfig) -> None:
         return
     (folder / files.MODELS).mkdir(parents=True, exist_ok=True)
     if (source := config.topology_path).resolve() != (folder / files.TOPOLOGY).resolve():
-        files.write_whole(folder / files.TOPOLOGY, source.read_bytes())
-    files.write_whole(folder / files.CONFIG, config.model_dump_json(indent=2).encode())
+        write_whole(folder / files.TOPOLOGY, source.read_bytes())
+    write_whole(folder / files.CONFIG, config.model_dump_json(indent=2).encode())
     _begin(config)
 
 
@@ -159,7 +160,7 @@ class Writer:
         name = sha256(data)
         path = self._folder / files.MODELS / f"{name}.{kind}"
         if not path.exists():
-            files.write_whole(path, data)
+            write_whole(path, data)
         return name
 
     def kept(self, name: str, kind: Literal["safetensors", "json"] = "safetensors") -> bytes:
