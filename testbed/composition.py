@@ -1,6 +1,5 @@
 """Puts the packages below together: a topology's words, its cohorts, its services, its world."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +7,12 @@ from pathlib import Path
 from emulator.errors import WrongInput
 from emulator.places import Service
 from emulator.topology import Known, Topology, load
+from emulator.topology.fields import LONGEST_NAME, is_name
 from emulator.worlds import Changes, World, changes, home
 from nodes import cohorts
 from nodes.cohorts import scanners
 from nodes.pacs import flavours
 from testbed.progress import Report
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,9 @@ def read(path: Path) -> Topology:
 
 def world_name(name: str) -> str:
     """The name itself, where a folder and a command line can carry it. Raises `WrongInput`."""
-    if not _NAME.fullmatch(name):
-        raise WrongInput(f"--name: '{name}' can't name a world; expected 1 to 32 of a-z, 0-9 and '-', not '-' first")
+    if not is_name(name):
+        expected = f"1 to {LONGEST_NAME} of a-z, 0-9 and '-', not '-' first"
+        raise WrongInput(f"--name: '{name}' can't name a world; expected {expected}")
     return name
 
 

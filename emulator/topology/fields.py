@@ -128,6 +128,11 @@ class Name(_Kind):
         return {"type": "string", "pattern": pattern, "maxLength": LONGEST_NAME, "description": self.what}
 
 
+def is_name(text: str) -> bool:
+    """Whether folders, host names and command lines can carry it as a name."""
+    return len(text) <= LONGEST_NAME and bool(_NAME.fullmatch(text))
+
+
 def checked_name(value: Any, what: str, taken: tuple[str, ...] = ()) -> str:
     """The name itself. Raises `refusal`."""
     expected = f"{what}: up to {LONGEST_NAME} of a-z, 0-9 and '-', a letter or digit first"
@@ -135,7 +140,7 @@ def checked_name(value: Any, what: str, taken: tuple[str, ...] = ()) -> str:
         raise refusal(expected, "a number is a name only in quotes" if isinstance(value, int | float) else "")
     if value in taken:
         raise refusal(expected, f"'{value}' is a place of every world already")
-    if len(value) > LONGEST_NAME or not _NAME.fullmatch(value):
+    if not is_name(value):
         raise refusal(expected)
     return value
 

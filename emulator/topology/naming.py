@@ -1,10 +1,10 @@
 """The names of sites: how groups are numbered, and which entries of a document clash."""
 
+from emulator.topology.fields import LONGEST_NAME
 from emulator.topology.problems import Position, Problem, quoted
 from emulator.topology.tree import Entries, Items, Node, Scalar, child
 
 MOST_SITES = 2000
-_LONGEST = 32
 
 
 def members(group: str, count: int) -> tuple[str, ...]:
@@ -15,7 +15,7 @@ def members(group: str, count: int) -> tuple[str, ...]:
 
 def longest_group(count: int) -> int:
     """How long a group's name may be, so that its sites' names are not too long."""
-    return _LONGEST - 1 - _width(count)
+    return LONGEST_NAME - 1 - _width(count)
 
 
 def _width(count: int) -> int:
@@ -46,7 +46,7 @@ def _named(entry: Node) -> tuple[tuple[str, ...], Position]:
     name, group, count = (_value(entry, key) for key in ("name", "group", "count"))
     if isinstance(name, str):
         return (name,), _position(entry, "name")
-    if isinstance(group, str) and len(group) <= _LONGEST and type(count) is int and 0 < count <= MOST_SITES:
+    if isinstance(group, str) and len(group) <= LONGEST_NAME and type(count) is int and 0 < count <= MOST_SITES:
         return members(group, count), _position(entry, "group")
     return (), entry.position
 
