@@ -6,6 +6,8 @@ from typing import Any
 import httpcore
 import httpx
 
+from emulator.errors import WrongState
+
 Connect = Callable[[str, int, float], Any]
 
 
@@ -51,7 +53,7 @@ class _Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         try:
             return _Stream(self._connect(host, port, timeout or 5.0))
-        except Exception as error:
+        except (WrongState, OSError) as error:  # refused, too slow, or the world has ended
             raise httpcore.ConnectError(str(error)) from error
 
 
