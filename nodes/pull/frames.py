@@ -134,7 +134,8 @@ def _groups(data: Data, item: Span) -> Placing:
         content = within(data, only_item(data, sequence), _IN_GROUP[group])
         if len(content) < len(_IN_GROUP[group]):
             raise NotFollowed
-        found.update(_placing(data, content))
+        for tag, span in content.items():
+            found[tag] = _numbers(cut(data, span).split(b"\\"), _NUMBERS[tag])
     return found
 
 
