@@ -51,6 +51,7 @@ def changed(data: bytes, change: Callable[[Dataset], None]) -> bytes:
     return buffer.getvalue()
 
 
+@settings(deadline=None)
 @given(
     st.tuples(st.integers(1, 12), st.integers(1, 6), st.integers(1, 6)),
     st.floats(1e-6, 1e6),
@@ -285,7 +286,7 @@ def read(reader: Callable[[bytes], Any], data: bytes) -> Any:
         return "refused"
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300, deadline=None)
 @given(damaged())
 def test_a_damaged_file_is_read_as_pydicom_reads_it_or_refused(data: bytes) -> None:
     with warnings.catch_warnings():
@@ -300,7 +301,7 @@ def study_of(data: bytes) -> Study:
     return assembly.study(UID)
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200, deadline=None)
 @given(damaged())
 def test_a_study_of_damaged_files_is_put_together_or_refused(data: bytes) -> None:
     with warnings.catch_warnings():
