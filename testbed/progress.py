@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as StillColumn
 
 from testbed.output import console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 Report = Callable[[str, int, int], None]  # what, done, of how many
 LINE_EVERY_S = 10.0
@@ -26,8 +28,11 @@ def shown() -> Iterator[Report]:
         yield _Lines()
 
 
-def bars() -> Progress:
+def bars() -> "Progress":
     """The bars of this face, on stderr."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as StillColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -39,7 +44,7 @@ def bars() -> Progress:
 
 
 class _Bars:
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: "Progress") -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-import httpx
+from typing import TYPE_CHECKING, Protocol
 
 from emulator.places import Service
 from emulator.topology.resolved import Site
 from nodes.errors import UnknownName
+
+if TYPE_CHECKING:
+    from httpx import BaseTransport
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class PacsFlavour(Protocol):
     def fill(self, storage: Path, port: int) -> AbstractContextManager[Filler]:
         """Run a server on a loopback port that fills the folder `storage`; whole once the context has ended."""
 
-    def probe(self, site: Site, transport: httpx.BaseTransport) -> PacsAnswer:
+    def probe(self, site: Site, transport: "BaseTransport") -> PacsAnswer:
         """Ask a site's server over a transport that reaches it; raises PullFailed where it does not answer."""
 
 

@@ -1,19 +1,16 @@
 """Orthanc (Jodogne 2018, doi:10.1007/s10278-018-0082-y) with its DICOMweb plugin, as Debian and Ubuntu package it."""
 
-import json
 import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from jinja2 import Environment, StrictUndefined, Template
 
 from emulator.places import DICOMWEB_PORT, DIMSE_PORT, Overlay, Service, pacs_address
@@ -21,13 +18,15 @@ from emulator.topology.resolved import Site
 from nodes.errors import CannotHere, PullFailed, WrongInput
 from nodes.pacs.flavours import Filler, PacsAnswer, register
 
+if TYPE_CHECKING:
+    from httpx import BaseTransport
+
 _PLUGINS = (
     "/usr/share/orthanc/plugins/libOrthancDicomWeb.so",
     "/usr/lib/orthanc/libOrthancDicomWeb.so",
     "/usr/local/share/orthanc/plugins/libOrthancDicomWeb.so",
 )
 _START_WITHIN_S = 30.0
-_STOP_WITHIN_S = 60.0
 
 OPTIONS: Mapping[str, Any] = {"dimse": True, "tcp_nodelay": True, "http_threads": 4, "storage_cache_mb": 8}
 """What a PACS profile may set, and its defaults. `tcp_nodelay` is about DIMSE: with Nagle's algorithm a C-STORE of 64
@@ -92,62 +91,8 @@ def _variables(name: str, storage: str, http_port: int, options: Mapping[str, An
     }
 
 
-class _Running:
-    """An Orthanc that is being filled, on a loopback port."""
-
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-        self._process = process
-        self._log = log
-        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120)
-
-    def wait(self, within_s: float) -> None:
-        """Wait until it answers; raises CannotHere with the end of its log."""
-        deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                self._http.get("/system").raise_for_status()
-            except httpx.HTTPError:
-                time.sleep(0.01)
-            else:
-                return
-        raise CannotHere(f"Orthanc did not start within {within_s:.0f} s; it says: {self._last_words()}")
-
-    def put(self, archive: bytes) -> None:
-        try:
-            answer = self._http.post("/instances", content=archive)
-        except httpx.HTTPError as error:
-            raise PullFailed(
-                f"Orthanc fell while it was being filled ({error}); it says: {self._last_words()}"
-            ) from error
-        if answer.status_code != httpx.codes.OK:
-            raise PullFailed(
-                f"Orthanc refused a study: {answer.status_code} {answer.text[:200]}; it says: {self._last_words()}"
-            )
-        refused = [entry for entry in answer.json() if entry["Status"] not in ("Success", "AlreadyStored")]
-        if refused:
-            raise PullFailed(
-                f"Orthanc did not store {len(refused)} files of a study, the first: {json.dumps(refused[0])}"
-            )
-
-    def count(self) -> PacsAnswer:
-        return _answer(self._http.get("/system").json(), self._http.get("/statistics").json())
-
-    def stop(self) -> None:
-        """End it cleanly, so that the index is whole."""
-        self._http.close()
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_WITHIN_S)
-        finally:
-            self._process.kill()
-            self._process.wait()
-
-    def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
-        return " | ".join(line for line in lines[-40:] if line.startswith("E") or "rror" in line)[-600:] or "nothing"
-
-
-def _answer(system: Mapping[str, Any], statistics: Mapping[str, Any]) -> PacsAnswer:
+def answered(system: Mapping[str, Any], statistics: Mapping[str, Any]) -> PacsAnswer:
+    """What Orthanc's `/system` and `/statistics` say."""
     return PacsAnswer(str(system["Version"]), int(statistics["CountStudies"]), int(statistics["CountInstances"]))
 
 
@@ -178,6 +123,8 @@ class Orthanc:
 
         Its configuration lies beside the storage meanwhile, so that a kill leaves nothing elsewhere.
         """
+        from nodes.pacs.orthanc_filling import Running
+
         options = {**OPTIONS, "dimse": False}
         with tempfile.TemporaryDirectory(prefix="orthanc-", dir=storage.parent) as folder:
             configuration, log = Path(folder, "orthanc.json"), Path(folder, "log")
@@ -185,20 +132,21 @@ class Orthanc:
             with log.open("wb") as output:
                 argv = [_found_program(), str(configuration)]
                 process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-            running = _Running(process, port, log)
+            running = Running(process, port, log)
             try:
                 running.wait(_START_WITHIN_S)
                 yield running
             finally:
                 running.stop()
 
-    def probe(self, site: Site, transport: httpx.BaseTransport) -> PacsAnswer:
+    def probe(self, site: Site, transport: "BaseTransport") -> PacsAnswer:
         """Version and counts, through its administration interface."""
+        import httpx
         from pyorthanc import Orthanc as Administration  # 0.5 s to import: only those who ask pay it
 
         address = f"http://{pacs_address(site.index)}:{DICOMWEB_PORT}"
         try:
             with Administration(address, transport=transport, timeout=10) as orthanc:
-                return _answer(orthanc.get_system(), orthanc.get_statistics())
+                return answered(orthanc.get_system(), orthanc.get_statistics())
         except httpx.HTTPError as error:
             raise PullFailed(f"{site.name}/pacs does not answer at {address}: {error}") from error

@@ -1,5 +1,6 @@
 """`testbed up TOPOLOGY`."""
 
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,10 @@ def command(topology: Path, name: str | None, wan: str | None, plan: bool, json:
     only the difference is made; where there is none, nothing happens. Ctrl-C takes away what was made; what
     was baked is kept.
     """
+    from emulator import wan as kernels
+
+    # What this machine can do is found out by trying, in a process of its own, while the rest is imported here.
+    threading.Thread(target=kernels.available, daemon=True).start()
     from testbed.composition import bring_up, planned, read, world_name
 
     wanted = read(topology)
@@ -48,7 +53,7 @@ def command(topology: Path, name: str | None, wan: str | None, plan: bool, json:
         world = bring_up(wanted, called, wan, report)
     sites = counted(len(wanted.sites), "site")
     took = seconds(world.record.up_s)
-    people(json).print(f"{world.name} is up: {sites}, WAN by the {world.record.wan} kernel, after {took}")
+    click.echo(f"{world.name} is up: {sites}, WAN by the {world.record.wan} kernel, after {took}", err=json)
     if json:
         kernel = {"kernel": world.record.wan}
         document(
