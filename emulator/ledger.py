@@ -22,7 +22,7 @@ from emulator.places import (
     pacs_address,
 )
 from emulator.topology.resolved import Site
-from emulator.wiring import Step
+from emulator.wiring import Rules
 
 Purpose = Literal["pull", "model", "update", "control"]
 PURPOSES: tuple[Purpose, ...] = ("pull", "model", "update", "control")
@@ -65,11 +65,11 @@ def _chain(way: Literal["rx", "tx"], site: Site) -> str:
     }}"""
 
 
-def counters(site: Site) -> Step:
+def counters(site: Site) -> Rules:
     """The counters of one site, as nftables text for its worker's place."""
     named = "\n".join(f"    counter {purpose}_{way} {{ }}" for purpose in PURPOSES for way in ("rx", "tx"))
     text = f"table netdev {_TABLE} {{\n{named}{_chain('rx', site)}{_chain('tx', site)}\n}}\n"
-    return Step(f"{site.name}/worker", ("nft", "-f", "-"), text)
+    return Rules(f"{site.name}/worker", text)
 
 
 class Ledger:

@@ -56,3 +56,8 @@ class Service:
     files: tuple[tuple[str, str], ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     overlay: Overlay | None = None
+
+    @property
+    def site(self) -> str:
+        """The name of the site that its place belongs to."""
+        return self.place.split("/")[0]

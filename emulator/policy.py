@@ -14,7 +14,7 @@ from emulator.places import (
     gateway_address,
     worker_address,
 )
-from emulator.wiring import Step, port
+from emulator.wiring import Rules, port
 
 _PORTS_A_CHAIN = 250  # the kernel takes 255
 _HUB_PORTS = f"{{ {CONTROL_PORT}, {MODEL_PORT}, {UPDATE_PORT} }}"
@@ -35,7 +35,7 @@ def _entries(ports: list[int]) -> str:
     return "\n".join(chains)
 
 
-def rules(indices: Iterable[int]) -> Step:
+def rules(indices: Iterable[int]) -> Rules:
     """The whole table, replaced at once. `indices` are those of the sites that are up."""
     known = list(indices)
     own = ", ".join(_own(known))
@@ -58,4 +58,4 @@ table netdev access {{
 {_entries([0, *known])}
 }}
 """
-    return Step("wan", ("nft", "-f", "-"), text)
+    return Rules("wan", text)

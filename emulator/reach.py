@@ -8,17 +8,19 @@ import socket
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emulator.errors import Fell, WrongState
 from emulator.inside.agent import MESSAGE_BYTES
 from emulator.inside.init import AGENT_SOCKET
+from emulator.places import Overlay
 from emulator.wiring import Step
 
 _STEPS_BYTES = 32_768
 _FOLDERS_A_MESSAGE = 200
+_LAUNCHES_A_MESSAGE = 50
 _ANSWER_S = 300.0
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
@@ -32,10 +34,10 @@ def _ended_by_the_world() -> Iterator[None]:
         raise Fell(f"the world, or its agent, ended in the middle of a request ({error})") from error
 
 
-def _exchange(connection: socket.socket, request: dict[str, Any], made: list[int] | None = None) -> bytes:
-    """One message there, one back; file descriptors that come with it go to `made`."""
+def _exchange(connection: socket.socket, request: dict[str, Any] | str, made: list[int] | None = None) -> bytes:
+    """One message there (JSON, or what will be), one back; file descriptors that come with it go to `made`."""
     with _ended_by_the_world():
-        connection.sendall(json.dumps(request).encode())
+        connection.sendall((request if isinstance(request, str) else json.dumps(request)).encode())
         message, fds, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 1)
     if made is not None:
         made += fds
@@ -71,6 +73,18 @@ class Attached:
             return
 
 
+@dataclass(frozen=True)
+class Launch:
+    """A process to start at a place: its log and number go to `folder`, and so does what is written to its layer."""
+
+    place: str
+    argv: tuple[str, ...]
+    folder: str
+    env: Mapping[str, str]
+    nice: int = 0
+    overlay: Overlay | None = None
+
+
 class Agent:
     """The agent of the world in `folder`. Thread-safe: each call is a connection of its own."""
 
@@ -90,7 +104,7 @@ class Agent:
             os.close(handle)
         return connection
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any] | str) -> dict[str, Any]:
         with self._connection() as connection:
             return self._answer(_exchange(connection, request))
 
@@ -109,25 +123,29 @@ class Agent:
         self._ask({"op": "remove-places", "places": list(places)})
 
     def configure(self, steps: Iterable[Step]) -> None:
-        """Feed programs at places, in order; in messages of bounded size. Raises `Fell` with the first refusal."""
-        batch: list[dict[str, Any]] = []
+        """Wire places and set their rules, in order; in messages of bounded size. Raises `Fell` with the first refusal.
+
+        A step must not be larger than a message.
+        """
+        batch: list[str] = []
         size = 0
         for step in steps:
-            batch.append(asdict(step))
-            size += len(step.text)
+            batch.append(json.dumps(step, default=vars))
+            size += len(batch[-1])
             if size > _STEPS_BYTES:
-                self._ask({"op": "configure", "steps": batch})
+                self._configure(batch)
                 batch, size = [], 0
         if batch:
-            self._ask({"op": "configure", "steps": batch})
+            self._configure(batch)
 
-    def overlay(self, lower: str, upper: str, work: str, target: str) -> None:
-        self._ask({"op": "overlay", "lower": lower, "upper": upper, "work": work, "target": target})
+    def _configure(self, steps: Sequence[str]) -> None:
+        self._ask('{"op": "configure", "steps": [' + ",".join(steps) + "]}")
 
-    def spawn(self, place: str, argv: Sequence[str], folder: str, env: Mapping[str, str], nice: int = 0) -> int:
-        """Start a service that lives as long as the world; its log and number go to `folder`. Its number inside."""
-        request = {"op": "spawn", "place": place, "argv": list(argv), "folder": folder, "env": dict(env)}
-        return int(self._ask({**request, "cwd": folder, "nice": nice})["pid"])
+    def spawn(self, launches: Sequence[Launch]) -> None:
+        """Start processes that live as long as the world, in order. Raises `Fell` with the first that can't be."""
+        for start in range(0, len(launches), _LAUNCHES_A_MESSAGE):
+            request = {"op": "spawn", "launches": launches[start : start + _LAUNCHES_A_MESSAGE]}
+            self._ask(json.dumps(request, default=vars))
 
     def alive(self, folders: Sequence[str]) -> frozenset[str]:
         """Which of these services' folders belong to a process that runs."""

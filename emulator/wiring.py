@@ -1,4 +1,4 @@
-"""The cables and addresses of a world, as text for `ip -batch` and settings: pure, nothing is done here.
+"""The cables and addresses of a world, as orders for its places and settings: pure, nothing is done here.
 
     site's worker ── eth0 ┐
     site's PACS ──── eth0 ┴ lan (bridge) · gateway · wan ── uN ┐
@@ -11,7 +11,8 @@ neighbours are permanent entries, so that no ARP crosses the WAN at all.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from emulator.places import HUB_ADDRESS, gateway_address, subnet, worker_address
+from emulator.orders import Address, Bridge, Cable, Change, Forward, Isolation, Neighbour, Order, Removal, Route
+from emulator.places import HUB_ADDRESS, gateway_address, worker_address
 from emulator.topology.resolved import Site
 
 ROUTER_ADDRESS = "100.64.0.1"
@@ -20,13 +21,13 @@ WAN_ADDRESS = "100.64.0.2"
 WAN_PREFIX = 10
 ROUTER_PORT = "r0"
 MOST_SITES = 1000  # a bridge of the kernel has at most 1,023 ports
+LAN_PREFIX = 24
 WAN_MTU = 1500
 # Jumbo frames: single packets at a sixth of the cost, so that a pull takes the server's time, not the emulation's.
 LAN_MTU = 9000
 
 SETTINGS = {
-    "net/ipv6/conf/all/disable_ipv6": "1",
-    "net/ipv6/conf/default/disable_ipv6": "1",
+    "net/ipv6/conf/all/disable_ipv6": "1",  # the kernel takes it over into the default
     "net/ipv4/ip_forward": "1",
     "net/ipv4/conf/all/rp_filter": "0",
     "net/ipv4/conf/default/rp_filter": "0",
@@ -34,17 +35,23 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Step:
-    """One program fed at one place. `plain` names interfaces there whose offloads are switched off afterwards."""
+class Wires:
+    """Orders for one place. `plain` names interfaces there whose offloads are switched off afterwards."""
 
     place: str
-    argv: tuple[str, ...]
-    text: str
+    orders: tuple[Order, ...]
     plain: tuple[str, ...] = ()
 
 
-def ip_batch(place: str, lines: Iterable[str], plain: tuple[str, ...] = ()) -> Step:
-    return Step(place, ("ip", "-batch", "-"), "\n".join(lines) + "\n", plain)
+@dataclass(frozen=True)
+class Rules:
+    """nftables rules for one place, as text."""
+
+    place: str
+    text: str
+
+
+Step = Wires | Rules
 
 
 def uplink_mac(index: int) -> str:
@@ -65,86 +72,76 @@ def port(index: int) -> str:
     return f"u{index}"
 
 
-def wan() -> Step:
+def wan() -> Wires:
     """The WAN's bridge, before it has ports."""
-    lines = (
-        "link set lo up",
-        "link add wan type bridge",
-        "link set wan address 02:02:00:00:00:02 up",
-        f"address add {WAN_ADDRESS}/{WAN_PREFIX} dev wan",
-        f"neighbour add {ROUTER_ADDRESS} lladdr {ROUTER_MAC} nud permanent dev wan",
+    orders = (
+        Change("lo", up=True),
+        Bridge("wan", "02:02:00:00:00:02", WAN_MTU),
+        Address("wan", WAN_ADDRESS, WAN_PREFIX),
+        Neighbour("wan", ROUTER_ADDRESS, ROUTER_MAC),
     )
-    return ip_batch("wan", lines)
+    return Wires("wan", orders)
 
 
-def uplinks(ends: Sequence[tuple[int, str]]) -> Step:
+def uplinks(ends: Sequence[tuple[int, str]]) -> Wires:
     """Cables to the WAN, by number and place: isolated ports that learn nothing and are flooded with nothing."""
-    lines: list[str] = []
+    orders: list[Order] = []
     for index, place in ends:
-        name = port(index)
-        lines += (
-            f"link add {name} type veth peer name wan address {uplink_mac(index)} netns {place}",
-            f"link set {name} master wan up",
-            f"link set {name} type bridge_slave isolated on learning off flood off mcast_flood off bcast_flood off",
-        )
-    return ip_batch("wan", lines, tuple(port(index) for index, _ in ends))
+        near = Change(port(index), bridge="wan", up=True)
+        orders += Cable(near, Change("wan", mac=uplink_mac(index)), place), Isolation(port(index))
+    return Wires("wan", tuple(orders), tuple(port(index) for index, _ in ends))
 
 
-def forget_uplink(index: int) -> Step:
-    return ip_batch("wan", (f"link delete {port(index)}",))
+def forget_uplink(index: int) -> Wires:
+    return Wires("wan", (Removal(port(index)),))
 
 
-def known_ports(indices: Iterable[int]) -> Step:
+def known_ports(indices: Iterable[int]) -> Wires:
     """Which port each gateway is behind, since the ports don't learn."""
-    lines = [f"fdb replace {uplink_mac(index)} dev {port(index)} master static" for index in indices]
-    return Step("wan", ("bridge", "-batch", "-"), "\n".join(lines) + "\n")
+    return Wires("wan", tuple(Forward(port(index), uplink_mac(index)) for index in indices))
 
 
-def _way_out(source: str) -> tuple[str, ...]:
+def _way_out(source: str) -> tuple[Order, ...]:
     return (
-        "link set wan gso_max_segs 1 up",
-        f"route add default via {ROUTER_ADDRESS} dev wan onlink src {source}",
-        f"neighbour add {ROUTER_ADDRESS} lladdr {ROUTER_MAC} nud permanent dev wan",
+        Change("wan", up=True, single_packets=True),
+        Route("wan", ROUTER_ADDRESS, onlink=True, source=source),
+        Neighbour("wan", ROUTER_ADDRESS, ROUTER_MAC),
     )
 
 
-def hub() -> Step:
-    lines = ("link set lo up", f"address add {HUB_ADDRESS}/32 dev wan", *_way_out(HUB_ADDRESS))
-    return ip_batch("hub", lines, ("wan",))
+def hub() -> Wires:
+    orders = (Change("lo", up=True), Address("wan", HUB_ADDRESS, 32), *_way_out(HUB_ADDRESS))
+    return Wires("hub", orders, ("wan",))
 
 
-def gateway(site: Site) -> Step:
+def gateway(site: Site) -> Wires:
     """The gateway: the LAN's bridge with the worker on it, and the way out. The PACS's machine brings its own cable."""
-    name, index = site.name, site.index
-    lines = (
-        "link set lo up",
-        "link add lan type bridge",
-        f"link set lan address {lan_mac(1, index)} mtu {LAN_MTU} up",
-        *lan_cable("worker", 3, site),
-        f"address add {gateway_address(index)}/24 dev lan",
-        *_way_out(gateway_address(index)),
+    orders = (
+        Change("lo", up=True),
+        Bridge("lan", lan_mac(1, site.index), LAN_MTU),
+        lan_cable("worker", 3, site),
+        Address("lan", gateway_address(site.index), LAN_PREFIX),
+        *_way_out(gateway_address(site.index)),
     )
-    return ip_batch(name, lines, ("wan", "worker"))
+    return Wires(site.name, orders, ("wan", "worker"))
 
 
-def lan_cable(role: str, number: int, site: Site) -> tuple[str, ...]:
-    """For the gateway's batch: a cable from the LAN's bridge to a place of the site."""
-    return (
-        f"link add {role} type veth peer name eth0 address {lan_mac(number, site.index)} netns {site.name}.{role}",
-        f"link set {role} mtu {LAN_MTU} master lan up",
-    )
+def lan_cable(role: str, number: int, site: Site) -> Cable:
+    """At the gateway: a cable from the LAN's bridge to a place of the site."""
+    near = Change(role, mtu=LAN_MTU, bridge="lan", up=True)
+    far = Change("eth0", mac=lan_mac(number, site.index), mtu=LAN_MTU)
+    return Cable(near, far, f"{site.name}/{role}")
 
 
-def host_on_lan(place: str, address: str, site: Site) -> Step:
+def host_on_lan(place: str, address: str, site: Site) -> Wires:
     """A host's own end of its LAN cable: one address, the gateway as the only way out."""
-    prefix = subnet(site.index).rpartition("/")[2]
-    lines = (
-        "link set lo up",
-        f"link set eth0 mtu {LAN_MTU} gso_max_segs 1 up",
-        f"address add {address}/{prefix} dev eth0",
-        f"route add default via {gateway_address(site.index)} mtu {WAN_MTU}",
+    orders = (
+        Change("lo", up=True),
+        Change("eth0", up=True, single_packets=True),
+        Address("eth0", address, LAN_PREFIX),
+        Route("eth0", gateway_address(site.index), mtu=WAN_MTU),
     )
-    return ip_batch(place, lines, ("eth0",))
+    return Wires(place, orders, ("eth0",))
 
 
 def places(site: Site) -> tuple[str, ...]:
@@ -152,6 +149,6 @@ def places(site: Site) -> tuple[str, ...]:
     return site.name, f"{site.name}/worker"
 
 
-def site_steps(site: Site) -> tuple[Step, ...]:
+def site_steps(site: Site) -> tuple[Wires, ...]:
     """A site without its PACS's machine, in the order of building; its places and its uplink are there already."""
     return gateway(site), host_on_lan(f"{site.name}/worker", worker_address(site.index), site)

@@ -18,13 +18,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from emulator.inside import syscalls
+from emulator.inside import netlink, nftables, syscalls
 from emulator.inside.processes import birth
 
 MESSAGE_BYTES = 131_072
 _GRACE_S = 5.0
-_PROGRAM_S = 60.0
 _NETNS = "/run/netns"
+# A router that still boots drops a SYN, and the kernel sends the next one after a second: better a new connection.
+_FIRST_PROBE_S, _LONGEST_PROBE_S = 0.02, 2.0
 _ETHTOOL_OFF = (0x17, 0x1F, 0x24, 0x2C)  # ETHTOOL_STXCSUM, _STSO, _SGSO, _SGRO
 
 Request = dict[str, Any]
@@ -36,7 +37,7 @@ def at(place: str) -> Iterator[None]:
     if place == "wan":
         yield
         return
-    there = os.open(f"{_NETNS}/{namespace(place)}", os.O_RDONLY)
+    there = os.open(pin(place), os.O_RDONLY)
     try:
         with _coming_back():
             syscalls.enter(there, syscalls.CLONE_NEWNET)
@@ -56,16 +57,16 @@ def _coming_back() -> Iterator[None]:
         os.close(here)
 
 
-def namespace(place: str) -> str:
-    """The name of a place's network namespace: `lyon/pacs` → `lyon.pacs`."""
-    return place.replace("/", ".")
+def pin(place: str) -> str:
+    """The file that keeps a place's network: `lyon/pacs` → `/run/netns/lyon.pacs`."""
+    return f"{_NETNS}/{place.replace('/', '.')}"
 
 
 def enter(place: str) -> None:
     """Move the calling process into a place's network for good (a process of this world, before it has threads)."""
     if place == "wan":
         return
-    there = os.open(f"{_NETNS}/{namespace(place)}", os.O_RDONLY)
+    there = os.open(pin(place), os.O_RDONLY)
     syscalls.enter(there, syscalls.CLONE_NEWNET)
     os.close(there)
 
@@ -75,39 +76,45 @@ def _add_places(request: Request, _fds: list[int]) -> Request:
     for place in request["places"]:
         with _coming_back():
             if place != "wan":  # that one is there from the beginning; only its settings are not
-                pin = Path(_NETNS) / namespace(place)
-                pin.touch()
+                Path(pin(place)).touch()
                 syscalls.unshare(syscalls.CLONE_NEWNET)
-                syscalls.mount("/proc/thread-self/ns/net", str(pin), "none", syscalls.MS_BIND)
+                syscalls.mount("/proc/thread-self/ns/net", pin(place), "none", syscalls.MS_BIND)
             _set_kernel(request["settings"])
     return {}
 
 
 def _remove_places(request: Request, _fds: list[int]) -> Request:
     for place in request["places"]:
-        pin = Path(_NETNS) / namespace(place)
-        if pin.exists():
-            syscalls.unmount(str(pin))
-            pin.unlink()
+        kept = Path(pin(place))
+        if kept.exists():
+            syscalls.unmount(str(kept))
+            kept.unlink()
     return {}
 
 
 def _set_kernel(settings: dict[str, str]) -> None:
     for name, value in settings.items():
-        path = Path("/proc/sys") / name
-        if path.exists():  # a kernel without IPv6 has no IPv6 settings
-            path.write_text(value)
+        try:
+            setting = os.open(f"/proc/sys/{name}", os.O_WRONLY)
+        except FileNotFoundError:  # a kernel without IPv6 has no IPv6 settings
+            continue
+        try:
+            os.write(setting, value.encode())
+        finally:
+            os.close(setting)
 
 
 def _configure(request: Request, _fds: list[int]) -> Request:
-    """Feed programs (`ip -batch -`, `nft -f -`) at places; the first that fails ends it."""
+    """Carry out orders and apply rules at places; the first that is refused ends it."""
     for step in request["steps"]:
         with at(step["place"]):
-            done = subprocess.run(
-                step["argv"], input=step["text"], capture_output=True, text=True, check=False, timeout=_PROGRAM_S
-            )
-            if done.returncode:
-                return {"error": f"{' '.join(step['argv'])} at {step['place']}: {(done.stderr or done.stdout).strip()}"}
+            try:
+                if "text" in step:
+                    nftables.apply(step["text"])
+                else:
+                    netlink.carry_out(step["orders"], pin)
+            except OSError as error:
+                return {"error": f"at {step['place']}: {error}"}
             for interface in step.get("plain", ()):
                 _plain_packets(interface)
     return {}
@@ -121,16 +128,16 @@ def _plain_packets(interface: str) -> None:
                 syscalls.set_ethtool(control.fileno(), interface, command, 0)
 
 
-def _overlay(request: Request, _fds: list[int]) -> Request:
-    """Mount a copy-on-write layer over a folder that is never written."""
-    for folder in ("upper", "work", "target"):
-        Path(request[folder]).mkdir(parents=True, exist_ok=True)
-    options = f"lowerdir={request['lower']},upperdir={request['upper']},workdir={request['work']}"
+def overlay(lower: str, folder: Path, target: str) -> None:
+    """Mount a copy-on-write layer over a folder that is never written; what is written lands in `folder`."""
+    upper, work = folder / "upper", folder / "work"
+    for needed in (upper, work, Path(target)):
+        needed.mkdir(parents=True, exist_ok=True)
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
     try:
-        syscalls.mount("overlay", request["target"], "overlay", 0, options)
+        syscalls.mount("overlay", target, "overlay", 0, options)
     except OSError:
-        syscalls.mount("overlay", request["target"], "overlay", 0, options + ",userxattr")
-    return {}
+        syscalls.mount("overlay", target, "overlay", 0, options + ",userxattr")
 
 
 def _start(request: Request, fds: list[int]) -> "subprocess.Popen[bytes]":
@@ -147,20 +154,31 @@ def _start(request: Request, fds: list[int]) -> "subprocess.Popen[bytes]":
 
 
 def _spawn(request: Request, _fds: list[int]) -> Request:
-    """Start a service: detached, its output in its log, its process number kept in its folder."""
-    folder = Path(request["folder"])
+    """Start services: each on its layer, detached, its output in its log, its process number kept in its folder.
+
+    All layers are mounted first: what starts takes the processors away from what is still to be done here.
+    """
+    for launch in request["launches"]:
+        if launch["overlay"]:
+            overlay(launch["overlay"]["lower"], Path(launch["folder"]), launch["overlay"]["target"])
+    for launch in request["launches"]:
+        _launch(launch)
+    return {}
+
+
+def _launch(launch: Request) -> None:
+    folder = Path(launch["folder"])
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     silence = os.open(os.devnull, os.O_RDONLY)
     try:
-        child = _start(request, [silence, log, log])
+        child = _start({**launch, "cwd": launch["folder"]}, [silence, log, log])
     finally:
         os.close(log)
         os.close(silence)
     (folder / "pid").write_text(f"{child.pid} {birth(child.pid)}")
     with contextlib.suppress(PermissionError):  # an ordinary user can't put itself before others
-        os.setpriority(os.PRIO_PROCESS, child.pid, request["nice"])
+        os.setpriority(os.PRIO_PROCESS, child.pid, launch["nice"])
     threading.Thread(target=child.wait, daemon=True).start()
-    return {"pid": child.pid}
 
 
 def _alive(request: Request, _fds: list[int]) -> Request:
@@ -204,15 +222,19 @@ def _wait_ready(request: Request, _fds: list[int]) -> Request:
     """Wait until a port answers (and, with a path, answers 200 to HTTP), or its service has ended, or time is up."""
     deadline = time.monotonic() + request["within_s"]
     why = "no answer yet"
+    patience_s = _FIRST_PROBE_S
     while time.monotonic() < deadline:
         try:
             with (
                 at(request["place"]),
-                socket.create_connection((request["host"], request["port"]), 2.0) as probe,
+                socket.create_connection((request["host"], request["port"]), patience_s) as probe,
             ):
                 if request["path"] is None or _answers(probe, request["host"], request["path"]):
                     return {}
                 why = "it does not answer 200"
+        except TimeoutError as error:
+            why = str(error)
+            patience_s = min(2 * patience_s, _LONGEST_PROBE_S)
         except OSError as error:
             why = str(error)
         if request["folder"] and not _alive({"folders": [request["folder"]]}, [])["alive"]:
@@ -253,7 +275,6 @@ OPERATIONS: dict[str, Callable[[Request, list[int]], Request]] = {
     "add-places": _add_places,
     "remove-places": _remove_places,
     "configure": _configure,
-    "overlay": _overlay,
     "spawn": _spawn,
     "alive": _alive,
     "stop": _stop,

@@ -1,21 +1,19 @@
 """The first process of the WAN's user-mode kernel: loads what shaping needs, then takes orders over TCP.
 
-Started as `python -I -S router.py ADDRESS/PREFIX MAC PORT`. An order is one JSON line
-`{"argv": [...], "text": "stdin"}`; the answer is one JSON line `{"code": 0, "output": "..."}`.
-Only the world's own network can reach it: the policy lets no site speak to the router itself.
+Started as `python -I -S router.py ADDRESS/PREFIX MAC PORT`. An order is a connection of its own: the words of a command
+with NULs between them, a line's end, then the command's input to the end. The answer is the exit code, a line's end,
+then the command's output. Only the world's own network reaches it: the policy lets no site speak to the router itself.
+System calls cost ten times the host's here, and so do imports (json 27 ms, pathlib 16, lzma 4): it makes do without.
 """
 
-import json
-import lzma
 import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
-from emulator.inside import syscalls
+from emulator.inside import netlink, syscalls
 
 _MODULES = (
     *("sch_netem", "sch_htb", "cls_u32"),
@@ -25,9 +23,14 @@ _MODULES = (
 _FOLDERS = ("/usr/lib/uml/modules", "/lib/modules")
 
 
-def _image(path: Path) -> bytes:
-    data = path.read_bytes()
-    return lzma.decompress(data) if path.suffix == ".xz" else data
+def _image(path: str) -> bytes:
+    with open(path, "rb") as file:
+        data = file.read()
+    if not path.endswith(".xz"):
+        return data
+    import lzma
+
+    return lzma.decompress(data)
 
 
 def _stem(path: str) -> str:
@@ -37,10 +40,10 @@ def _stem(path: str) -> str:
 class Modules:
     """The kernel's modules with what each needs, as `modules.dep` tells; no modprobe, whose folder is fixed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str) -> None:
         self._folder = folder
-        lines = (folder / "modules.dep").read_text().splitlines()
-        pairs = (line.split(":", 1) for line in lines)
+        with open(f"{folder}/modules.dep") as lines:
+            pairs = [line.split(":", 1) for line in lines]
         self._needs = {_stem(path): (path, needs.split()) for path, needs in pairs}
         self._loaded: set[str] = set()
 
@@ -52,45 +55,45 @@ class Modules:
         path, needs = self._needs[name]
         for need in reversed(needs):
             self.load(_stem(need))
-        syscalls.load_module(_image(self._folder / path))
+        syscalls.load_module(_image(f"{self._folder}/{path}"))
 
 
 def _load_modules() -> None:
     for folder in _FOLDERS:
-        here = Path(folder) / os.uname().release
-        if (here / "modules.dep").exists():
+        here = f"{folder}/{os.uname().release}"
+        if os.path.exists(f"{here}/modules.dep"):
             modules = Modules(here)
             for name in _MODULES:
                 modules.load(name)
             return
 
 
-def _run(argv: list[str], text: str) -> dict[str, object]:
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
-    return {"code": done.returncode, "output": done.stdout + done.stderr}
+def _prepare(address: str, prefix: int, mac: str) -> None:
+    change = {"kind": "change", "mac": None, "mtu": None, "bridge": None, "promiscuous": False, "single_packets": False}
+    orders: list[netlink.Order] = [
+        {**change, "name": "lo", "up": True},
+        {**change, "name": "vec0", "up": True, "mac": mac},
+        {"kind": "address", "device": "vec0", "address": address, "prefix": prefix},
+    ]
+    netlink.carry_out(orders, str)
+    with open("/proc/sys/net/ipv4/ip_forward", "w") as setting:
+        setting.write("1")
 
 
-def _prepare(address: str, mac: str) -> None:
-    for order in (
-        "link set lo up",
-        f"link set vec0 address {mac} up",
-        f"address add {address} dev vec0",
-    ):
-        answer = _run(["ip", *order.split()], "")
-        print(order, answer, flush=True)
-    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+def _obey(order: bytes) -> bytes:
+    words, _, text = order.partition(b"\n")
+    done = subprocess.run(words.split(b"\0"), input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return b"%d\n" % done.returncode + done.stdout
 
 
 def _serve(address: str, port: int) -> None:
-    with socket.create_server((address.split("/")[0], port)) as listener:
+    with socket.create_server((address, port)) as listener:
         print("ready", flush=True)
         while True:
             connection, _ = listener.accept()
-            with connection, connection.makefile("rwb") as stream:
-                for line in stream:
-                    order = json.loads(line)
-                    stream.write(json.dumps(_run(order["argv"], order["text"])).encode() + b"\n")
-                    stream.flush()
+            with connection, connection.makefile("rb") as stream:
+                if order := stream.read():  # who only looks whether we listen has none
+                    connection.sendall(_obey(order))
 
 
 def main() -> None:
@@ -98,8 +101,9 @@ def main() -> None:
     syscalls.mount("proc", "/proc", "proc")
     syscalls.mount("sysfs", "/sys", "sysfs")
     _load_modules()
-    _prepare(sys.argv[1], sys.argv[2])
-    _serve(sys.argv[1], int(sys.argv[3]))
+    address, _, prefix = sys.argv[1].partition("/")
+    _prepare(address, int(prefix), sys.argv[2])
+    _serve(address, int(sys.argv[3]))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a PACS runs on: a registry of machine kinds by name. Nothing above this package knows which kind a site has."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from emulator.errors import CannotHere
@@ -7,7 +8,7 @@ from emulator.machines.namespace import NamespaceMachine
 from emulator.places import Service
 from emulator.reach import Agent
 from emulator.topology.resolved import Site
-from emulator.wiring import Step
+from emulator.wiring import Wires
 
 
 class Machine(Protocol):
@@ -18,11 +19,11 @@ class Machine(Protocol):
     def places(self, site: Site) -> tuple[str, ...]:
         """The places that it adds to the world."""
 
-    def cable(self, site: Site) -> tuple[Step, ...]:
+    def cable(self, site: Site) -> tuple[Wires, ...]:
         """Its cable to the site's LAN."""
 
-    def start(self, agent: Agent, service: Service, folder: str) -> None:
-        """Start a service on it; the service's files lie in `folder`."""
+    def start(self, agent: Agent, services: Sequence[tuple[Service, str]]) -> None:
+        """Start services, each on a machine of this kind; the second of each pair is the folder with its files."""
 
 
 _kinds: dict[str, Machine] = {machine.kind: machine for machine in (NamespaceMachine(),)}

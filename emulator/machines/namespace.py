@@ -1,9 +1,12 @@
 """The embedded default: a PACS as a process in a network namespace on its site's LAN."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from emulator.places import Service, pacs_address
-from emulator.reach import Agent
+from emulator.reach import Agent, Launch
 from emulator.topology.resolved import Site
-from emulator.wiring import Step, host_on_lan, ip_batch, lan_cable
+from emulator.wiring import Wires, host_on_lan, lan_cable
 
 
 class NamespaceMachine:
@@ -12,15 +15,17 @@ class NamespaceMachine:
     def places(self, site: Site) -> tuple[str, ...]:
         return (f"{site.name}/pacs",)
 
-    def cable(self, site: Site) -> tuple[Step, ...]:
+    def cable(self, site: Site) -> tuple[Wires, ...]:
         place = f"{site.name}/pacs"
-        gateway = ip_batch(site.name, lan_cable("pacs", 2, site), ("pacs",))
+        gateway = Wires(site.name, (lan_cable("pacs", 2, site),), ("pacs",))
         return gateway, host_on_lan(place, pacs_address(site.index), site)
 
-    def start(self, agent: Agent, service: Service, folder: str) -> None:
-        """Mount the service's copy-on-write layer, if it has one, and start it."""
-        if service.overlay is not None:
-            target = service.overlay.target.replace("@FOLDER@", folder)
-            agent.overlay(service.overlay.lower, f"{folder}/upper", f"{folder}/work", target)
-        argv = [word.replace("@FOLDER@", folder) for word in service.argv]
-        agent.spawn(service.place, argv, folder, {"TMPDIR": folder, **dict(service.env)})
+    def start(self, agent: Agent, services: Sequence[tuple[Service, str]]) -> None:
+        """Mount each service's copy-on-write layer, if it has one, and start it."""
+        agent.spawn([_launch(service, folder) for service, folder in services])
+
+
+def _launch(service: Service, folder: str) -> Launch:
+    argv = tuple(word.replace("@FOLDER@", folder) for word in service.argv)
+    layer = service.overlay and replace(service.overlay, target=service.overlay.target.replace("@FOLDER@", folder))
+    return Launch(service.place, argv, folder, {"TMPDIR": folder, **dict(service.env)}, overlay=layer)

@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 
 from emulator.errors import Fell
+from emulator.orders import Address, Cable, Change
 from emulator.reach import Agent
 from emulator.wiring import (
     ROUTER_ADDRESS,
     ROUTER_MAC,
     ROUTER_PORT,
     WAN_PREFIX,
-    Step,
-    ip_batch,
+    Wires,
 )
 
 _PLACE = "router"
@@ -37,17 +37,14 @@ class HostKernel:
     def places(self) -> tuple[str, ...]:
         return (_PLACE,)
 
-    def cable(self) -> tuple[Step, ...]:
-        lines = (
-            f"link add {ROUTER_PORT} type veth peer name eth0 address {ROUTER_MAC} netns {_PLACE}",
-            f"link set {ROUTER_PORT} master wan up",
-        )
+    def cable(self) -> tuple[Wires, ...]:
+        near, far = Change(ROUTER_PORT, bridge="wan", up=True), Change("eth0", mac=ROUTER_MAC)
         inside = (
-            "link set lo up",
-            "link set eth0 gso_max_segs 1 up",
-            f"address add {ROUTER_ADDRESS}/{WAN_PREFIX} dev eth0",
+            Change("lo", up=True),
+            Change("eth0", up=True, single_packets=True),
+            Address("eth0", ROUTER_ADDRESS, WAN_PREFIX),
         )
-        return ip_batch("wan", lines, (ROUTER_PORT,)), ip_batch(_PLACE, inside, ("eth0",))
+        return Wires("wan", (Cable(near, far, _PLACE),), (ROUTER_PORT,)), Wires(_PLACE, inside, ("eth0",))
 
     def start(self, agent: Agent, folder: str) -> None:
         """A kernel that runs already."""

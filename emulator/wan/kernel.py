@@ -4,7 +4,7 @@ from typing import Protocol
 
 from emulator.errors import CannotHere, WrongInput
 from emulator.reach import Agent
-from emulator.wiring import Step
+from emulator.wiring import Wires
 
 
 class WanKernel(Protocol):
@@ -19,7 +19,7 @@ class WanKernel(Protocol):
     def places(self) -> tuple[str, ...]:
         """Places that it needs besides the world's own."""
 
-    def cable(self) -> tuple[Step, ...]:
+    def cable(self) -> tuple[Wires, ...]:
         """Its cable to the WAN's bridge."""
 
     def start(self, agent: Agent, folder: str) -> None:

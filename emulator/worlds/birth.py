@@ -28,8 +28,10 @@ def born(folder: Path, record: WorldRecord) -> Iterator[tuple[Agent, WorldRecord
     """
     hears, lifeline = os.pipe()
     try:
-        pid = _start(folder, hears)
-        os.close(hears)
+        try:
+            pid = _start(folder, hears)
+        finally:
+            os.close(hears)
         record = record.with_init(pid).write(folder)
         yield Agent(folder), record
         os.write(lifeline, _COMPLETE)

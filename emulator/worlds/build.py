@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +16,7 @@ from emulator.worlds.record import by_name, forget_layer, service_folder, write_
 
 Progress = Callable[[str, int, int], None]
 
-_HANDS = 4
+_SITES_AT_ONCE = 50  # few messages: while servers start, each answer waits for its turn on a processor
 _SITES_A_MESSAGE = 100
 _ANSWER_S = 120.0
 
@@ -45,16 +44,20 @@ class Builder:
         self._agent.configure([wiring.uplinks([(0, "hub")]), wiring.hub()])
 
     def add_sites(self, sites: Sequence[Site], services: Sequence[Service], everyone: Sequence[Site]) -> None:
-        """Build sites; each one's services start as soon as it stands, and need not answer yet.
+        """Build sites, many at once, and start their services, which need not answer yet.
 
         The policy over `everyone` is set before anything can be sent.
         """
         self._lay_uplinks(sites)
         self._guard(everyone)
-        of_site = {site.name: [one for one in services if one.place.split("/")[0] == site.name] for site in sites}
-        with ThreadPoolExecutor(_HANDS) as hands:
-            for done, _ in enumerate(hands.map(lambda site: self._add_site(site, of_site[site.name]), sites), 1):
-                self._progress("sites", done, len(sites))
+        for start in range(0, len(sites), _SITES_AT_ONCE):
+            some = sites[start : start + _SITES_AT_ONCE]
+            self._agent.configure(step for site in some for step in self._steps(site))
+            self._launch([service for service in services if service.site in {site.name for site in some}], some)
+            self._progress("sites", start + len(some), len(sites))
+
+    def _steps(self, site: Site) -> tuple[wiring.Step, ...]:
+        return *wiring.site_steps(site), *machine_of(site).cable(site), ledger.counters(site)
 
     def _lay_uplinks(self, sites: Sequence[Site]) -> None:
         """Places and cables to the WAN, many sites a message: its size is bounded."""
@@ -64,16 +67,10 @@ class Builder:
             self._agent.add_places(places, wiring.SETTINGS)
             self._agent.configure([wiring.uplinks([(site.index, site.name) for site in some])])
 
-    def _add_site(self, site: Site, services: Sequence[Service]) -> None:
-        steps = [*wiring.site_steps(site), *machine_of(site).cable(site), ledger.counters(site)]
-        self._agent.configure(steps)
-        for service in services:
-            self._launch(service, site)
-
     def remove_sites(self, sites: Sequence[Site], services: Iterable[Service]) -> None:
         """Take sites away; their services are stopped together, since each may take seconds."""
         names = {site.name for site in sites}
-        leaving = [service for service in services if service.place.split("/")[0] in names]
+        leaving = [service for service in services if service.site in names]
         self.stop(leaving)
         for service in leaving:
             forget_layer(service_folder(self._folder, service.name))
@@ -113,23 +110,28 @@ class Builder:
     def restart(self, services: Sequence[Service], before: Sequence[Service], sites: Sequence[Site]) -> None:
         """Stop services, where they run, and start them as they are wanted now; changed ones on a fresh layer."""
         self.stop([service for service in before if service.name in by_name(services)])
-        at = {site.name: site for site in sites}
         for service in services:
             if service not in before:
                 forget_layer(service_folder(self._folder, service.name))
-            self._launch(service, at[service.place.split("/")[0]])
+        self._launch(services, sites)
 
     def wait(self, services: Sequence[Service], sites: Sequence[Site]) -> None:
         """Wait until every service answers."""
         at = {site.name: site for site in sites}
         for done, service in enumerate(services, 1):
-            self._await(service, at[service.place.split("/")[0]])
+            self._await(service, at[service.site])
             self._progress("PACS answering", done, len(services))
 
-    def _launch(self, service: Service, site: Site) -> None:
-        folder = service_folder(self._folder, service.name)
-        write_files(folder, service)
-        machine_of(site).start(self._agent, service, str(folder))
+    def _launch(self, services: Sequence[Service], sites: Sequence[Site]) -> None:
+        """Write services' files and start them, each kind of machine all that are its own."""
+        machines = {site.name: machine_of(site) for site in sites}
+        of_kind: dict[str, list[tuple[Service, str]]] = {machine.kind: [] for machine in machines.values()}
+        for service in services:
+            folder = service_folder(self._folder, service.name)
+            write_files(folder, service)
+            of_kind[machines[service.site].kind].append((service, str(folder)))
+        for machine in {machine.kind: machine for machine in machines.values()}.values():
+            machine.start(self._agent, of_kind[machine.kind])
 
     def _await(self, service: Service, site: Site) -> None:
         folder = service_folder(self._folder, service.name)

@@ -9,11 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Self
-
-import httpx
+from typing import IO, TYPE_CHECKING, Self
 
 from emulator import wan as kernels
 from emulator.errors import CannotHere, Fell, WrongInput, WrongState
@@ -37,7 +36,9 @@ from emulator.worlds.record import (
     kept_topology,
     service_folder,
 )
-from emulator.worlds.transport import PlaceTransport
+
+if TYPE_CHECKING:
+    from httpx import HTTPTransport
 
 Stream = int | IO[bytes] | None
 
@@ -136,8 +137,10 @@ class World:
             with birth.born(folder, record.write(folder)) as (agent, born):
                 builder = Builder(folder, agent, kernel, progress)
                 builder.begin()
-                builder.add_sites(topology.sites, services, topology.sites)
-                builder.shape(topology, "new")
+                with ThreadPoolExecutor(1) as beside:  # the router takes its queues before the servers want its turn
+                    shaped = beside.submit(builder.shape, topology, "new")
+                    builder.add_sites(topology.sites, services, topology.sites)
+                    shaped.result()
                 builder.wait(services, topology.sites)
                 record = replace(born, state="up", services=tuple(services), up_s=time.monotonic() - began).write(
                     folder
@@ -166,7 +169,7 @@ class World:
         new = {site.name: site for site in topology.sites}
         asked = by_name(services)
         builder.remove_sites([old[n] for n in plan.remove], self.record.services)
-        fresh = [service for service in services if service.place.split("/")[0] in plan.add]
+        fresh = [service for service in services if service.site in plan.add]
         builder.add_sites([new[n] for n in plan.add], fresh, topology.sites)
         builder.shape(topology, "other sites" if plan.tree else "same sites")
         again = [asked[n] for n in plan.restart]
@@ -226,8 +229,10 @@ class World:
         """A TCP connection made from inside a place. Raises `Fell`. Thread-safe."""
         return self._agent.connect(self._known(place), host, port, timeout_s)
 
-    def transport(self, place: str) -> httpx.HTTPTransport:
+    def transport(self, place: str) -> "HTTPTransport":
         """For httpx clients: requests go out from inside a place."""
+        from emulator.worlds.transport import PlaceTransport  # httpx takes 60 ms to import, which `up` has no use for
+
         self._known(place)
         return PlaceTransport(lambda host, port, timeout_s: self._agent.connect(place, host, port, timeout_s))
 

@@ -1,6 +1,7 @@
 """Process 1 of bench_up.py's bare start: fifty servers, each in a network of its own, nothing else. Prints seconds."""
 
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -15,18 +16,16 @@ from emulator.inside import agent, syscalls
 def _prepare(number: int, service: dict[str, Any]) -> None:
     place = f"bare{number}"
     agent.OPERATIONS["add-places"]({"places": [place], "settings": {}}, [])
-    text = f"link set lo up\naddress add {service['address']}/24 dev lo\n"
-    step = {"place": place, "argv": ["ip", "-batch", "-"], "text": text}
-    assert agent.OPERATIONS["configure"]({"steps": [step]}, []) == {}
-    folder = service["folder"]
+    for command in (["link", "set", "lo", "up"], ["address", "add", f"{service['address']}/24", "dev", "lo"]):
+        with agent.at(place):
+            subprocess.run(["ip", *command], check=True)
     if service["lower"]:
-        layers = {"upper": f"{folder}/upper", "work": f"{folder}/work", "target": f"{folder}/storage"}
-        agent.OPERATIONS["overlay"]({"lower": service["lower"], **layers}, [])
+        agent.overlay(service["lower"], Path(service["folder"]), f"{service['folder']}/storage")
 
 
 def _start(number: int, service: dict[str, Any]) -> None:
-    request = {"place": f"bare{number}", "argv": service["argv"], "folder": service["folder"], "nice": 0}
-    agent.OPERATIONS["spawn"]({**request, "env": service["env"], "cwd": service["folder"]}, [])
+    launch = {"place": f"bare{number}", "argv": service["argv"], "folder": service["folder"], "env": service["env"]}
+    agent.OPERATIONS["spawn"]({"launches": [{**launch, "nice": 0, "overlay": None}]}, [])
 
 
 def _await(number: int, service: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -25,9 +26,16 @@ def _prepare() -> None:
     syscalls.mount("sysfs", "/sys", "sysfs")
     syscalls.mount("tmpfs", "/run", "tmpfs")
     Path("/run/netns").mkdir()
-    modules = router.Modules(Path("/usr/lib/uml/modules") / os.uname().release)
+    modules = router.Modules(f"/usr/lib/uml/modules/{os.uname().release}")
     for name in _MODULES:
         modules.load(name)
+
+
+def _shape(orders: list[dict[str, Any]]) -> None:
+    """What the router's own programs do at its place."""
+    for order in orders:
+        with agent.at("router"):
+            subprocess.run(order["argv"], input=order["text"], text=True, check=True)
 
 
 def _measure(measures: list[dict[str, list[str]]]) -> None:
@@ -42,6 +50,7 @@ def main() -> None:
     _prepare()
     agent.OPERATIONS["add-places"]({"places": plan["places"], "settings": plan["settings"]}, [])
     print(json.dumps({"built": agent.OPERATIONS["configure"]({"steps": plan["steps"]}, [])}))
+    _shape(plan["router"])
     _measure(plan["measures"])
 
 

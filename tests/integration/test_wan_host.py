@@ -26,7 +26,7 @@ _INSIDE = Path(__file__).parent / "inside_uml.py"
 def _plan() -> dict[str, Any]:
     topology = make_topology("host", _SITES)
     kernel = HostKernel()
-    steps = [
+    steps: list[wiring.Step] = [
         wiring.wan(),
         *kernel.cable(),
         wiring.uplinks([(0, "hub"), *((site.index, site.name) for site in _SITES)]),
@@ -35,10 +35,11 @@ def _plan() -> dict[str, Any]:
     for site in _SITES:
         steps += wiring.site_steps(site)
     steps.append(wiring.known_ports([0, *(site.index for site in _SITES)]))
+    orders = []
     queues = [*shaping.root(), *shaping.queues(topology), *shaping.lookups(topology)]
     for program, lines in (("ip", shaping.routes(topology)), ("tc", queues)):
         text = "\n".join(lines).replace("@DEV@", kernel.device) + "\n"
-        steps.append(wiring.Step("router", (program, "-batch", "-"), text))
+        orders.append({"argv": [program, "-batch", "-"], "text": text})
     places = ["wan", "router", "hub", *(place for site in _SITES for place in wiring.places(site))]
     serve = ["iperf3", "-s", "-D", "-p", str(UPDATE_PORT)]
     measures = [{"place": "hub", "argv": serve}]
@@ -52,6 +53,7 @@ def _plan() -> dict[str, Any]:
         "places": places,
         "settings": wiring.SETTINGS,
         "steps": [asdict(step) for step in steps],
+        "router": orders,
         "measures": measures,
     }
 
