@@ -73,7 +73,9 @@ class Address:
 
 @dataclass(frozen=True)
 class Route:
-    """The default route. `onlink`: `via` need not be in a network of the device. `mtu`: of what goes this way."""
+    """The default route, in place of any other. `onlink`: `via` need not be in a network of the device. `mtu`: of what
+    goes this way.
+    """
 
     device: str
     via: str

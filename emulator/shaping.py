@@ -239,9 +239,14 @@ def lookups(topology: Topology) -> list[str]:
     return lines
 
 
+def mtus(topology: Topology) -> list[tuple[Site, int]]:
+    """The bytes of the largest packet between each site and the hub."""
+    return [(site, whole_path(topology, site).down.mtu) for site in topology.sites]
+
+
 def routes(topology: Topology) -> list[str]:
     """The router's neighbours and routes: every site behind its gateway, the hub behind its own port."""
-    largest = {site.index: whole_path(topology, site).down.mtu for site in topology.sites}
+    largest = {site.index: mtu for site, mtu in mtus(topology)}
     lines = []
     for index, network in [(0, HUB_ADDRESS), *((site.index, subnet(site.index)) for site in topology.sites)]:
         hop = next_hop(index)

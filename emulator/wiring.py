@@ -101,27 +101,36 @@ def known_ports(indices: Iterable[int]) -> Wires:
     return Wires("wan", tuple(Forward(port(index), uplink_mac(index)) for index in indices))
 
 
-def _way_out(source: str) -> tuple[Order, ...]:
+def _way_out(source: str, mtu: int) -> tuple[Order, ...]:
     return (
         Change("wan", up=True, single_packets=True),
-        Route("wan", ROUTER_ADDRESS, onlink=True, source=source),
+        _to_router(source, mtu),
         Neighbour("wan", ROUTER_ADDRESS, ROUTER_MAC),
     )
 
 
+def way_out(site: Site, mtu: int) -> Wires:
+    """The gateway's way to the hub anew, for packets of at most `mtu` bytes: who sends larger ones is told so."""
+    return Wires(site.name, (_to_router(gateway_address(site.index), mtu),))
+
+
+def _to_router(source: str, mtu: int) -> Route:
+    return Route("wan", ROUTER_ADDRESS, onlink=True, source=source, mtu=mtu if mtu < WAN_MTU else None)
+
+
 def hub() -> Wires:
-    orders = (Change("lo", up=True), Address("wan", HUB_ADDRESS, 32), *_way_out(HUB_ADDRESS))
+    orders = (Change("lo", up=True), Address("wan", HUB_ADDRESS, 32), *_way_out(HUB_ADDRESS, WAN_MTU))
     return Wires("hub", orders, ("wan",))
 
 
-def gateway(site: Site) -> Wires:
+def gateway(site: Site, mtu: int) -> Wires:
     """The gateway: the LAN's bridge with the worker on it, and the way out. The PACS's machine brings its own cable."""
     orders = (
         Change("lo", up=True),
         Bridge("lan", lan_mac(1, site.index), LAN_MTU),
         lan_cable("worker", 3, site),
         Address("lan", gateway_address(site.index), LAN_PREFIX),
-        *_way_out(gateway_address(site.index)),
+        *_way_out(gateway_address(site.index), mtu),
     )
     return Wires(site.name, orders, ("wan", "worker"))
 
@@ -149,6 +158,6 @@ def places(site: Site) -> tuple[str, ...]:
     return site.name, f"{site.name}/worker"
 
 
-def site_steps(site: Site) -> tuple[Wires, ...]:
+def site_steps(site: Site, mtu: int = WAN_MTU) -> tuple[Wires, ...]:
     """A site without its PACS's machine, in the order of building; its places and its uplink are there already."""
-    return gateway(site), host_on_lan(f"{site.name}/worker", worker_address(site.index), site)
+    return gateway(site, mtu), host_on_lan(f"{site.name}/worker", worker_address(site.index), site)

@@ -56,7 +56,7 @@ def services(topology: Topology, storages: Mapping[str, Path]) -> tuple[Service,
 
 def bring_up(topology: Topology, name: str, wan: str | None, report: Report) -> World:
     """Bakes what is not baked, then brings the world up, or changes it where it is up already."""
-    if _unbaked(topology):
+    if cohorts.lacking(topology.sites, topology.seed, cache()):
         _prove(topology, name, wan)
     storages = cohorts.bake(topology.sites, topology.seed, cache(), report)
     return World.up(topology, name, services(topology, storages), wan, report)
@@ -78,17 +78,6 @@ def planned(topology: Topology, name: str) -> Plan:
     if present is None:
         return Plan(False, bake, changes(None, (), topology, wanted))
     return Plan(True, bake, present.planned(topology, wanted))
-
-
-def _entries(topology: Topology) -> dict[str, Path]:
-    """Where in the cache each site's studies are, or will be."""
-    shelf = cache() / "cohorts"
-    return {s.name: shelf / cohorts.key(s.cohort, s.name, topology.seed, s.pacs.flavour) for s in topology.sites}
-
-
-def _unbaked(topology: Topology) -> tuple[str, ...]:
-    """The sites whose studies are not baked yet, or damaged."""
-    return tuple(name for name, entry in _entries(topology).items() if damage(entry))
 
 
 def cache() -> Path:

@@ -132,7 +132,7 @@ def _route(order: Order, _far: int) -> Message:
         body += _attribute(_RTA_PREFSRC, socket.inet_aton(order["source"]))
     if order["mtu"]:
         body += _nested(_RTA_METRICS, _number(_RTAX_MTU, order["mtu"]))
-    return _NEWROUTE, _CREATE_NEW, body
+    return _NEWROUTE, _CREATE | _REPLACE, body
 
 
 def _neighbour(order: Order, _far: int) -> Message:

@@ -43,21 +43,22 @@ class Builder:
         self._kernel.start(self._agent, self._router_folder())
         self._agent.configure([wiring.uplinks([(0, "hub")]), wiring.hub()])
 
-    def add_sites(self, sites: Sequence[Site], services: Sequence[Service], everyone: Sequence[Site]) -> None:
+    def add_sites(self, sites: Sequence[Site], services: Sequence[Service], topology: Topology) -> None:
         """Build sites, many at once, and start their services, which need not answer yet.
 
-        The policy over `everyone` is set before anything can be sent.
+        The policy over the whole `topology` is set before anything can be sent.
         """
         self._lay_uplinks(sites)
-        self._guard(everyone)
+        self._guard(topology.sites)
+        mtus = {site.name: mtu for site, mtu in shaping.mtus(topology)}
         for start in range(0, len(sites), _SITES_AT_ONCE):
             some = sites[start : start + _SITES_AT_ONCE]
-            self._agent.configure(step for site in some for step in self._steps(site))
+            self._agent.configure(step for site in some for step in self._steps(site, mtus[site.name]))
             self._launch([service for service in services if service.site in {site.name for site in some}], some)
             self._progress("sites", start + len(some), len(sites))
 
-    def _steps(self, site: Site) -> tuple[wiring.Step, ...]:
-        return *wiring.site_steps(site), *machine_of(site).cable(site), ledger.counters(site)
+    def _steps(self, site: Site, mtu: int) -> tuple[wiring.Step, ...]:
+        return *wiring.site_steps(site, mtu), *machine_of(site).cable(site), ledger.counters(site)
 
     def _lay_uplinks(self, sites: Sequence[Site]) -> None:
         """Places and cables to the WAN, many sites a message: its size is bounded."""
@@ -95,6 +96,8 @@ class Builder:
         routes += duplicates.devices(wanted, present)
         queues += duplicates.queues(wanted, redirected=bool(present))
         self._order(("ip",), routes)
+        if tree != "new":
+            self._agent.configure(wiring.way_out(site, mtu) for site, mtu in shaping.mtus(topology))
         tables = distributions.lay_out(self._folder / "tables", shaping.tables(topology))
         self._order(("env", f"TC_LIB_DIR={tables}", "tc"), queues)
 

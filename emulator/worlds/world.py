@@ -139,7 +139,7 @@ class World:
                 builder.begin()
                 with ThreadPoolExecutor(1) as beside:  # the router takes its queues before the servers want its turn
                     shaped = beside.submit(builder.shape, topology, "new")
-                    builder.add_sites(topology.sites, services, topology.sites)
+                    builder.add_sites(topology.sites, services, topology)
                     shaped.result()
                 builder.wait(services, topology.sites)
                 record = replace(born, state="up", services=tuple(services), up_s=time.monotonic() - began).write(
@@ -170,7 +170,7 @@ class World:
         asked = by_name(services)
         builder.remove_sites([old[n] for n in plan.remove], self.record.services)
         fresh = [service for service in services if service.site in plan.add]
-        builder.add_sites([new[n] for n in plan.add], fresh, topology.sites)
+        builder.add_sites([new[n] for n in plan.add], fresh, topology)
         builder.shape(topology, "other sites" if plan.tree else "same sites")
         again = [asked[n] for n in plan.restart]
         builder.restart(again, self.record.services, topology.sites)
