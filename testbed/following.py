@@ -69,9 +69,23 @@ def _round(event: Event) -> str:
     return f"round {event['round']} of {event['of']}: {'; '.join(parts)}"
 
 
+def _overrun(event: Event) -> str:
+    late: Mapping[str, float] = event["sites"]
+    worst = max(late, key=late.__getitem__)
+    return (
+        f"round {event['round']}: too slow for the real clock at {counted(len(late), 'site')}, at {worst} by "
+        f"{seconds(late[worst])}; compute profiles ask for more than this machine can do at once"
+    )
+
+
 def _missing(event: Event) -> str:
     return f"round {event['round']}: {event['site']} is missing: {event['why']}"
 
 
 _SCORES = ("balanced_accuracy", "worst_site_accuracy")
-_SAYINGS: Mapping[str, Callable[[Event], str]] = {"started": _started, "round": _round, "missing": _missing}
+_SAYINGS: Mapping[str, Callable[[Event], str]] = {
+    "started": _started,
+    "round": _round,
+    "missing": _missing,
+    "overrun": _overrun,
+}

@@ -70,4 +70,5 @@ _RULES: Mapping[str, tuple[str, Any]] = {
     "learning_rate": ("a number above 0", lambda value: _number(value) and value > 0),
     "test_fraction": ("a number between 0 and 1", lambda value: _number(value) and 0 < value < 1),
     "volume_cache": ("true or false", lambda value: isinstance(value, bool)),
+    "clock": ("emulated or real", lambda value: value in ("emulated", "real")),
 }

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from emulator.topology.resolved import (
+    Clock,
     Cohort,
     Compute,
     Direction,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from emulator.topology.loading import load
 
 __all__ = [
+    "Clock",
     "Cohort",
     "Compute",
     "Direction",

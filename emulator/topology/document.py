@@ -12,10 +12,11 @@ from emulator.topology.fields import LONGEST_NAME, Measured, Name, Number, Whole
 from emulator.topology.forms import Form, choice, either
 from emulator.topology.links import LinkDocument
 from emulator.topology.naming import MOST_SITES, longest_group
-from emulator.topology.units import DURATION
+from emulator.topology.units import DURATION, SHARE
 
 MOST_STUDIES = 5000
 
+Variation = Annotated[float, Measured(replace(SHARE, example="10%"), "0%", "100%")]
 ComputeTime = Annotated[float, Measured(replace(DURATION, example="30ms"), "0ms", "60min")]
 Studies = Annotated[int, Whole("a number of studies", 1, MOST_STUDIES)]
 ClassShare = Annotated[float, Number("a share of the studies", 0, 1)]
@@ -125,6 +126,18 @@ class ComputeDocument(Form):
     """How fast a site computes, on the emulated clock."""
 
     per_sample: ComputeTime | None = Field(default=None, description="time to train on one sample once")
+    speed: Annotated[float, Number("a speed, where 0.5 is half as fast as the usual,", 0.001, 1000)] | None = Field(
+        default=None, description="in place of per_sample: the usual time per sample is divided by it"
+    )
+    jitter: Variation | None = Field(
+        default=None, description="how much computing varies from round to round: standard deviation over mean"
+    )
+
+    @model_validator(mode="after")
+    def _is_timed_once(self) -> Self:
+        if self.per_sample is not None and self.speed is not None:
+            raise refusal("either 'per_sample' or 'speed', not both")
+        return self
 
 
 class SiteSettings(Form):
@@ -198,6 +211,9 @@ class TrainingDocument(Form):
         default=True, description="keep pulled studies at the worker; false pulls them again in each round"
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options of the task and the algorithm")
+    clock: Literal["emulated", "real"] = Field(
+        default="emulated", description="emulated jumps over modelled computing; real waits for it"
+    )
 
 
 class Document(Form):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MachineKind = Literal["namespace", "vm"]
+Clock = Literal["emulated", "real"]
 Discipline = Literal["fifo", "codel", "fq_codel", "cake"]
 
 
@@ -102,9 +103,13 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Compute:
-    """How long a site's computing takes on the emulated clock: `seconds_per_sample` for one sample of one epoch."""
+    """How long a site's computing takes on the emulated clock: `seconds_per_sample` for one sample of one epoch.
+
+    `jitter` is the coefficient of variation of that from round to round.
+    """
 
     seconds_per_sample: float
+    jitter: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,10 @@ class Region:
 
 @dataclass(frozen=True)
 class Training:
-    """What `train` runs unless its options say otherwise. `options` are the algorithm's and the task's own."""
+    """What `train` runs unless its options say otherwise. `options` are the algorithm's and the task's own.
+
+    `clock` says whether modelled computing is jumped over (`emulated`) or waited for (`real`).
+    """
 
     task: str
     algorithm: str
@@ -150,6 +158,7 @@ class Training:
     test_fraction: float
     volume_cache: bool
     options: Mapping[str, Any] = field(default_factory=dict)
+    clock: Clock = "emulated"
 
 
 @dataclass(frozen=True)

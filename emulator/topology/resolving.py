@@ -8,6 +8,7 @@ from emulator.topology import builtin, drawing, profiles
 from emulator.topology.document import (
     ClassShares,
     CohortDocument,
+    ComputeDocument,
     Dirichlet,
     Document,
     SiteDocument,
@@ -69,7 +70,6 @@ def names(entry: SiteDocument) -> Sequence[str]:
 
 def _site(index: int, name: str, entry: SiteDocument, document: Document, delays: Mapping[str, Delays]) -> Site:
     defaults = document.defaults
-    per_sample = _first(entry.compute.per_sample, defaults.compute.per_sample, builtin.PER_SAMPLE_S)
     return Site(
         index=index,
         name=name,
@@ -78,13 +78,20 @@ def _site(index: int, name: str, entry: SiteDocument, document: Document, delays
         link=_link(_first(entry.link, defaults.link, builtin.SITE_LINK), document, delays),
         pacs=_pacs(_first(entry.pacs, defaults.pacs, builtin.PACS), document),
         cohort=_cohort(name, document.seed, (entry.cohort, defaults.cohort)),
-        compute=Compute(per_sample),
+        compute=_compute(entry.compute, defaults.compute),
         region=entry.region or defaults.region,
     )
 
 
 def _first(own: T | None, default: T | None, otherwise: T) -> T:
     return next((value for value in (own, default) if value is not None), otherwise)
+
+
+def _compute(own: ComputeDocument, default: ComputeDocument) -> Compute:
+    """A site's own time per sample; else the usual one (that of `defaults`, or the built-in) divided by its speed."""
+    usual = builtin.PER_SAMPLE_S if default.per_sample is None else default.per_sample
+    per_sample = usual / _first(own.speed, default.speed, 1.0) if own.per_sample is None else own.per_sample
+    return Compute(per_sample, _first(own.jitter, default.jitter, 0.0))
 
 
 def _link(profile: str, document: Document, delays: Mapping[str, Delays]) -> Link:

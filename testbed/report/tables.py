@@ -156,6 +156,7 @@ def provenance(facts: Facts) -> Table:
         "learning rate": training.learning_rate,
         "test fraction": training.test_fraction,
         "volume cache": "on" if training.volume_cache else "off",
+        "clock": training.clock,
         **training.options,
     }
     rows = [
@@ -219,6 +220,7 @@ def _traits(facts: Facts) -> dict[str, str]:
         "batch size": str(training.batch_size),
         "learning rate": str(training.learning_rate),
         "volume cache": str(training.volume_cache),
+        "clock": training.clock,
         **{name: str(value) for name, value in training.options.items()},
         **{f"version of {name}": version for name, version in facts.versions.items()},
     }

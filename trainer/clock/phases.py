@@ -13,6 +13,7 @@ from typing import Literal
 TICK_S = 1e-6  # moments closer than this are one: sums of floats that should be equal are not
 
 Gate = Literal["pull", "model", "train", "update", "eval", "report"]
+MODELLED: tuple[Gate, ...] = ("train", "eval")
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,28 @@ class Together(Phase):
 
     def _choose(self, now: float) -> list[str]:
         return sorted(self.asking) if self._all_stand_ready() else []
+
+
+class Fetching(Together):
+    """The first phase after an order, which was given at `now`: it has to get there before the model can be fetched.
+
+    `delivered` is how long that took (s): until the site's first word.
+    """
+
+    def __init__(self, sites: Iterable[str], now: float, deadline_s: float) -> None:
+        super().__init__(("model",), sites, now, deadline_s)
+        self._ordered = now
+        self.delivered: dict[str, float] = {}
+
+    def ask(self, site: str, gate: Gate, now: float) -> None:
+        """The order has come, and the model has to be fetched."""
+        self.delivered.setdefault(site, now - self._ordered)
+        super().ask(site, gate, now)
+
+    def skip(self, site: str, gate: Gate, now: float) -> None:
+        """The order has come, and the model is there already."""
+        self.delivered.setdefault(site, now - self._ordered)
+        super().skip(site, gate, now)
 
 
 class Slots(Phase):

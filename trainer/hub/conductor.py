@@ -3,13 +3,17 @@
 Round r begins from the model that the workers hold, and ends when they have scored model r: so round r's
 scores belong to model r.
 
+    order     the hub says what to do                                          all at once, real
     model     (first round only) every site fetches the initial model          all at once, real
     pull      every site pulls the studies that it does not hold               a few at a time, real
     train     every site trains                                                a few at a time, modelled
     update    every site sends its update at its emulated moment               as they come, real
+    order     the hub says what to do                                          all at once, real
     model     every site fetches model r                                       all at once, real
     eval      every site scores model r on its held-out subjects               a few at a time, modelled
     report    every site sends its scores                                      all at once, real
+
+On the real clock every site goes through the same at its own pace, and modelled computing is waited for.
 """
 
 import asyncio
@@ -17,12 +21,14 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
+from emulator.topology.resolved import Compute
 from trainer import weights
 from trainer.algorithms import Algorithm
+from trainer.clock.computing import seconds_per_sample
+from trainer.clock.courses import COURSES, Course
 from trainer.clock.emulated import Hands
-from trainer.clock.phases import Moments, Phase, Slots, Together
+from trainer.clock.phases import Phase
 from trainer.clock.stage import Lost, Stage
 from trainer.config import LaunchConfig
 from trainer.errors import RunFailed
@@ -34,7 +40,6 @@ from trainer.weights import Weights
 
 GATHER_S = 60.0
 Say = Callable[..., None]
-Played = TypeVar("Played", bound=Phase)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Conductor:
         config: LaunchConfig,
         algorithm: Algorithm,
         classes: tuple[str, ...],
-        seconds_per_sample: Mapping[str, float],
+        computes: Mapping[str, Compute],
         desk: Desk,
         stage: Stage,
         writer: Writer,
@@ -66,7 +71,7 @@ class Conductor:
         self._config = config
         self._algorithm = algorithm
         self._classes = classes
-        self._seconds_per_sample = seconds_per_sample
+        self._computes = computes
         self._desk = desk
         self._stage = stage
         self._writer = writer
@@ -100,14 +105,16 @@ class Conductor:
         return Models(name, self._writer.kept(name), {})
 
     async def _round(self, number: int, models: Models, emulated: float) -> tuple[Models, float]:
-        book = Book(number, Hands(emulated, self._seconds_per_sample))
+        book = Book(number, Hands(emulated, self._paces(number)))
         sites = await self._gather(book)
         self._tell("round-started", round=number, sites=len(sites))
-        participants, moment = await self._train(book, models, sites)
+        course = self._course(book)
+        participants = await self._train(course, book, models, sites)
         trained = self._aggregate(models, participants)
-        reporters = await self._evaluate(book, trained, participants)
+        await self._evaluate(course, book, trained, participants)
         trained = self._settled(trained, models)
-        end = book.hands.meet(reporters, not_before=moment)
+        self._tell_overruns(book)
+        end = book.hands.met
         kept = self._record(book, trained, participants, emulated, end)
         self._writer.close_round(kept)
         self._tell_round(kept)
@@ -130,22 +137,26 @@ class Conductor:
             self._lose(book, Lost(site, self.gone.get(site, "its worker did not come")))
         return self._some(tuple(sorted(present)), book)
 
-    async def _train(self, book: Book, models: Models, sites: tuple[str, ...]) -> tuple[tuple[str, ...], float]:
-        """Everything up to the last update; the sites that got through, and the emulated moment of the last."""
+    def _paces(self, number: int) -> Mapping[str, float]:
+        seed = self._config.seed
+        return {site: seconds_per_sample(compute, seed, site, number) for site, compute in self._computes.items()}
+
+    def _course(self, book: Book) -> Course:
+        async def play(phase: Phase) -> None:
+            await self._stage.play(phase, lambda lost: self._lose(book, lost))
+            book.enter(phase)
+
+        config = self._config
+        return COURSES[config.training.clock](book.hands, play, config.deadline_s, config.cpu_slots)
+
+    async def _train(self, course: Course, book: Book, models: Models, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """Everything up to the last update; the sites that got through."""
         self._desk.clear()
         if models.shared is not None:
             self._desk.offer(models.shared)
         begin_with = {site: models.name if models.shared else models.at_home.get(site) for site in sites}
         self._desk.order("train", book.number, begin_with)
-        fetched = await self._play(book, Together(("model",), sites, self._now, self._config.deadline_s))
-        trained = await self._play(
-            book,
-            Slots(("pull", "train"), fetched.sites, self._now, self._config.deadline_s, self._config.cpu_slots),
-        )
-        ready = {site: book.hands.at[site] for site in trained.sites}
-        start = min(ready.values(), default=0.0)
-        sent = await self._play(book, Moments("update", ready, self._now, self._config.deadline_s, start))
-        return self._some(sent.sites, book), book.hands.meet(sent.sites, sent.last_end)
+        return self._some(await course.train(sites), book)
 
     def _aggregate(self, models: Models, participants: tuple[str, ...]) -> Models:
         if models.shared is None:
@@ -155,17 +166,12 @@ class Conductor:
         data = weights.pack(self._algorithm.server_update(before, updates))
         return Models(self._writer.keep(data), data, {})
 
-    async def _evaluate(self, book: Book, models: Models, sites: tuple[str, ...]) -> tuple[str, ...]:
-        """Every site scores the model; the sites whose scores came."""
+    async def _evaluate(self, course: Course, book: Book, models: Models, sites: tuple[str, ...]) -> None:
+        """Every site scores the model."""
         if models.shared is not None:
             self._desk.offer(models.shared)
         self._desk.order("evaluate", book.number, dict.fromkeys(sites, models.name if models.shared else None))
-        deadline_s = self._config.deadline_s
-        fetched = await self._play(book, Together(("model",), sites, self._now, deadline_s))
-        slots = Slots(("eval",), fetched.sites, self._now, deadline_s, self._config.cpu_slots)
-        scored = await self._play(book, slots)
-        told = await self._play(book, Together(("report",), scored.sites, self._now, deadline_s))
-        return told.sites
+        await course.evaluate(sites)
 
     def _settled(self, models: Models, before: Models) -> Models:
         """Where models stay at home, the round's model is the list of all of them: its hash stands for them all."""
@@ -195,11 +201,6 @@ class Conductor:
             wire=tuple(wire),
         )
 
-    async def _play(self, book: Book, phase: Played) -> Played:
-        await self._stage.play(phase, lambda lost: self._lose(book, lost))
-        book.enter(phase)
-        return phase
-
     def _lose(self, book: Book, lost: Lost) -> None:
         book.missing[lost.site] = lost.why
         self._tell("missing", round=book.number, site=lost.site, why=lost.why)
@@ -209,13 +210,14 @@ class Conductor:
             raise RunFailed(f"round {book.number}: no site is left to train with: {_by_reason(book.missing)}")
         return sites
 
-    @property
-    def _now(self) -> float:
-        return time.monotonic()
-
     def _tell(self, event: str, **fields: object) -> None:
         self._writer.event(event, **fields)
         self._say(event, **fields)
+
+    def _tell_overruns(self, book: Book) -> None:
+        """Sites for which this machine was too slow on the real clock, and by how much."""
+        if late := book.late:
+            self._tell("overrun", round=book.number, sites={site: round(by, 4) for site, by in late.items()})
 
     def _tell_round(self, kept: RoundRecord) -> None:
         self._tell(

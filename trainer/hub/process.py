@@ -157,9 +157,7 @@ class _Hub:
             config=self._config,
             algorithm=algorithms.get(training.algorithm),
             classes=tasks.get(training.task).classes,
-            seconds_per_sample={
-                site.name: self._sites[site.name].compute.seconds_per_sample for site in self._config.sites
-            },
+            computes={site.name: self._sites[site.name].compute for site in self._config.sites},
             desk=self._desk,
             stage=self._stage,
             writer=writer,

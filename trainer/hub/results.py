@@ -8,14 +8,15 @@ import numpy as np
 
 from trainer.clock.emulated import Hands, Stretch
 from trainer.clock.phases import Phase
+from trainer.clock.real import RealTime
 from trainer.messages import Report
 from trainer.record import Bytes, Time
 from trainer.record.writer import utc_now
 from trainer.scores import Outcome, pooled, scores
 
 LATE_S = 0.25
-"""How late a transfer may begin after its moment before the round is marked: the machine was then too busy to
-be on time.
+"""How late a transfer may begin after its moment before the round is marked, and computing end on the real clock:
+the machine was then too busy to be on time.
 """
 
 
@@ -30,11 +31,15 @@ class Book:
     missing: dict[str, str] = field(default_factory=dict)
     stretches: list[Stretch] = field(default_factory=list)
     pulled: dict[str, tuple[int, int]] = field(default_factory=dict)
+    overruns: dict[str, float] = field(default_factory=dict)
     latest_s: float = 0.0
 
     def enter(self, phase: Phase) -> None:
         """Keeps what a finished phase tells."""
         self.stretches += self.hands.advance(phase)
+        if isinstance(phase, RealTime):
+            for (site, _), by_s in phase.overruns.items():
+                self.overruns[site] = max(self.overruns.get(site, 0.0), by_s)
         for site in phase.sites:
             for gate, passage in phase.passed[site].items():
                 rx, tx = self.pulled.get(site, (0, 0))
@@ -48,15 +53,20 @@ class Book:
         return time.monotonic() - self.began
 
     @property
+    def late(self) -> dict[str, float]:
+        """Sites whose computing or pull ended too late on the real clock, and by how much (s)."""
+        return {site: by_s for site, by_s in sorted(self.overruns.items()) if by_s > LATE_S}
+
+    @property
     def fidelity(self) -> Literal["ok", "exceeded"]:
-        """`exceeded` where a transfer began too late after its moment."""
-        return "ok" if self.latest_s <= LATE_S else "exceeded"
+        """`exceeded` where a transfer began, or computing ended, too late."""
+        return "ok" if self.latest_s <= LATE_S and not self.late else "exceeded"
 
     def times(self) -> tuple[Time, ...]:
         """Seconds by site and phase; the model comes down twice in a first round, which is added up."""
         added: dict[tuple[str, str], Time] = {}
         for stretch in self.stretches:
-            if stretch.gate == "report":  # a control message: on the clock, but no phase of its own
+            if stretch.gate in ("order", "report"):  # control messages: on the clock, but no phases of their own
                 continue
             key = (stretch.site, stretch.gate)
             before = added[key].seconds if key in added else 0.0

@@ -1,0 +1,82 @@
+"""How the phases of a round follow one another, on the emulated clock and on the real one."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from emulator.topology.resolved import Clock
+from trainer.clock.emulated import Hands
+from trainer.clock.phases import Fetching, Gate, Moments, Phase, Slots, Together
+from trainer.clock.real import RealTime
+
+
+@dataclass(frozen=True)
+class Course(ABC):
+    """One round's course. `play` leads sites through a phase and moves `hands` by it; `slots` sites may use the
+    processor at once.
+    """
+
+    hands: Hands
+    play: Callable[[Phase], Awaitable[None]]
+    deadline_s: float
+    slots: int
+
+    @abstractmethod
+    async def train(self, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """From the order to the last update, where all hands meet; the sites that got through."""
+
+    @abstractmethod
+    async def evaluate(self, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """From the order to the last report, where all hands meet; the sites whose report is there."""
+
+
+class Emulated(Course):
+    """Phase after phase, so that nothing computes while anything is in flight."""
+
+    async def train(self, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """Uploads begin at their emulated moments."""
+        fetched = Fetching(sites, time.monotonic(), self.deadline_s)
+        await self.play(fetched)
+        trained = Slots(("pull", "train"), fetched.sites, time.monotonic(), self.deadline_s, self.slots)
+        await self.play(trained)
+        ready = {site: self.hands.at[site] for site in trained.sites}
+        start = min(ready.values(), default=0.0)
+        sent = Moments("update", ready, time.monotonic(), self.deadline_s, start)
+        await self.play(sent)
+        self.hands.meet(sent.sites, sent.last_end)
+        return sent.sites
+
+    async def evaluate(self, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """Reports begin all at once: they are too small to be in each other's way."""
+        fetched = Fetching(sites, time.monotonic(), self.deadline_s)
+        await self.play(fetched)
+        scored = Slots(("eval",), fetched.sites, time.monotonic(), self.deadline_s, self.slots)
+        await self.play(scored)
+        told = Together(("report",), scored.sites, time.monotonic(), self.deadline_s)
+        await self.play(told)
+        self.hands.meet(told.sites)
+        return told.sites
+
+
+class Real(Course):
+    """Every site by itself, in real time; the hands show what a clock on the wall would."""
+
+    async def train(self, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """Uploads begin when they would."""
+        return await self._go(("model", "pull", "train", "update"), sites)
+
+    async def evaluate(self, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """Reports begin when they would."""
+        return await self._go(("model", "eval", "report"), sites)
+
+    async def _go(self, gates: tuple[Gate, ...], sites: tuple[str, ...]) -> tuple[str, ...]:
+        now = time.monotonic()
+        clock = self.hands.run(now)
+        phase = RealTime(gates, sites, now, self.deadline_s, clock, self.slots, self.hands.modelled)
+        await self.play(phase)
+        self.hands.meet(phase.sites, clock.at(time.monotonic()))
+        return phase.sites
+
+
+COURSES: dict[Clock, type[Course]] = {"emulated": Emulated, "real": Real}
