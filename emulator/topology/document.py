@@ -125,6 +125,8 @@ class CohortDocument(Form):
 class ComputeDocument(Form):
     """How fast a site computes, on the emulated clock."""
 
+    model_config = ConfigDict(json_schema_extra={"not": {"required": ["per_sample", "speed"]}})
+
     per_sample: ComputeTime | None = Field(default=None, description="time to train on one sample once")
     speed: Annotated[float, Number("a speed, where 0.5 is half as fast as the usual,", 0.001, 1000)] | None = Field(
         default=None, description="in place of per_sample: the usual time per sample is divided by it"

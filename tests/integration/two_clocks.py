@@ -14,12 +14,12 @@ from testbed.runs import opened
 
 NAME = "clocks"
 LINKS = {"adsl": "adsl", "mobile": "4g", "clinic": "vdsl", "chu": "fibre"}
-ALIKE = dict.fromkeys(LINKS, "per_sample: 300ms")
+ALIKE = dict.fromkeys(LINKS, "per_sample: 350ms")
 UNLIKE = {
-    "adsl": "per_sample: 240ms, jitter: 5%",
-    "mobile": "per_sample: 340ms, jitter: 5%",
-    "clinic": "speed: 0.06, jitter: 5%",
-    "chu": "speed: 0.05, jitter: 5%",
+    "adsl": "per_sample: 480ms, jitter: 5%",
+    "mobile": "per_sample: 360ms, jitter: 5%",
+    "clinic": "speed: 0.12, jitter: 5%",
+    "chu": "speed: 0.18, jitter: 5%",
 }
 _TOPOLOGY = """
 name: clocks
@@ -27,15 +27,15 @@ seed: 5
 hub: {{link: {hub}}}
 links:
   wide: {{rate: 1gbit, rtt: 2ms}}
-  narrow: {{rate: 1500kbit, rtt: 2ms}}
+  narrow: {{rate: 4mbit, rtt: 2ms}}
   adsl: {{down: 12mbit, up: 1mbit, rtt: 45ms}}
   4g: {{down: 30mbit, up: 10mbit, rtt: 60ms}}
   vdsl: {{down: 50mbit, up: 10mbit, rtt: 35ms}}
   fibre: {{rate: 1gbit, rtt: 12ms}}
-defaults: {{cohort: {{studies: 9, storage: multi-frame}}}}
+defaults: {{cohort: {{studies: 5, storage: multi-frame}}}}
 sites:
 {sites}
-training: {{rounds: 3, local_epochs: 2, batch_size: 4}}
+training: {{rounds: 2, local_epochs: 2, batch_size: 4}}
 """
 
 
@@ -88,7 +88,9 @@ def home(folder: Path) -> Iterator[None]:
 
 def world(folder: Path, hub: str, compute: dict[str, str]) -> World:
     """A world of four sites behind a hub with a `wide` or a `narrow` link; the one that is up is changed into it."""
-    sites = "\n".join(f"  - {{name: {name}, link: {link}, compute: {{{compute[name]}}}}}" for name, link in LINKS.items())
+    sites = "\n".join(
+        f"  - {{name: {name}, link: {link}, compute: {{{compute[name]}}}}}" for name, link in LINKS.items()
+    )
     path = folder / "clocks.yaml"
     path.write_text(_TOPOLOGY.format(hub=hub, sites=sites))
     return composition.bring_up(load(path, composition.known()), NAME, None, lambda _what, _done, _of: None)

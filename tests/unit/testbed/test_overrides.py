@@ -14,10 +14,10 @@ def test_what_is_not_named_stays_as_the_topology_has_it() -> None:
 
 
 def test_settings_reach_training_keys_and_options() -> None:
-    settings = ("learning_rate=0.5", "volume_cache=false", "options.mu=2", "options.mode=plain")
+    settings = ("learning_rate=0.5", "volume_cache=false", "clock=real", "options.mu=2", "options.mode=plain")
     found = overridden(ASKED, "other", "local-only", 3, settings)
     assert (found.task, found.algorithm, found.rounds) == ("other", "local-only", 3)
-    assert (found.learning_rate, found.volume_cache) == (0.5, False)
+    assert (found.learning_rate, found.volume_cache, found.clock) == (0.5, False, "real")
     assert found.options == {"mu": 2, "mode": "plain"}
 
 
@@ -33,6 +33,7 @@ def test_settings_reach_training_keys_and_options() -> None:
         ("batch_size=true", "expected a whole number from 1"),
         ("test_fraction=1", "expected a number between 0 and 1"),
         ("volume_cache=maybe", "expected true or false"),
+        ("clock=fast", "expected emulated or real"),
         ("rounds=3", "'rounds' is not known"),
     ],
 )

@@ -37,7 +37,20 @@ KEYS = (
         "classes",
         "scanner",
     ),
-    *("modalities", "storage", "min", "max", "control", "mci", "ad", "dirichlet", "per_sample", "task", "algorithm"),
+    *(
+        "modalities",
+        "storage",
+        "min",
+        "max",
+        "control",
+        "mci",
+        "ad",
+        "dirichlet",
+        "per_sample",
+        "speed",
+        "task",
+        "algorithm",
+    ),
     *("rounds", "options", "faults", "<<", "=range", "=one", "[key]", ""),
 )
 WORDS = (

@@ -69,6 +69,30 @@ sites:
     assert (second.cohort.studies, second.cohort.scanner) == (8, "1.5T")
 
 
+@pytest.mark.parametrize(
+    ("default", "own", "seconds", "jitter"),
+    [
+        ("", "", 0.03, 0.0),
+        ("", "speed: 0.5, jitter: 10%", 0.06, 0.1),
+        ("per_sample: 50ms, jitter: 5%", "speed: 2", 0.025, 0.05),
+        ("speed: 0.5, jitter: 5%", "speed: 3, jitter: 0%", 0.01, 0.0),
+        ("speed: 0.5", "per_sample: 7ms", 0.007, 0.0),
+        ("speed: 0.5", "per_sample: 0ms", 0.0, 0.0),
+    ],
+)
+def test_a_speed_is_relative_to_the_usual_time_per_sample(
+    loaded: Load, default: str, own: str, seconds: float, jitter: float
+) -> None:
+    (site,) = loaded(f"name: x\ndefaults: {{compute: {{{default}}}}}\nsites: [{{name: a, compute: {{{own}}}}}]").sites
+    assert site.compute.seconds_per_sample == pytest.approx(seconds)
+    assert site.compute.jitter == jitter
+
+
+def test_the_clock_is_the_emulated_one_unless_the_topology_says_real(loaded: Load) -> None:
+    assert loaded("name: x\nsites: [{name: a}]").training.clock == "emulated"
+    assert loaded("name: x\nsites: [{name: a}]\ntraining: {clock: real}").training.clock == "real"
+
+
 def test_a_link_of_the_document_takes_the_place_of_the_built_in_one(loaded: Load) -> None:
     topology = loaded("name: x\nlinks: {adsl: {rate: 9mbit, rtt: 8ms}}\nsites: [{name: a, link: adsl}]")
     assert topology.sites[0].link.down == topology.sites[0].link.up == Direction(9_000_000, 0.004)
