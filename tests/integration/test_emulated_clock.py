@@ -63,5 +63,5 @@ def test_modelled_computing_takes_the_same_on_both_clocks(case: Both) -> None:
 def test_uploads_contend_where_they_meet_and_only_there_on_both_clocks(together: Both, apart: Both) -> None:
     for site in ("clinic", "mobile"):
         key = (2, site, "update")
-        assert together.emulated.times[key] > 2 * apart.emulated.times[key]
-        assert together.real.times[key] > 2 * apart.real.times[key]
+        assert together.emulated.times[key] > 1.5 * apart.emulated.times[key]
+        assert together.real.times[key] > 1.5 * apart.real.times[key]

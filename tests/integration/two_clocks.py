@@ -16,12 +16,12 @@ NAME = "clocks"
 LIMIT = 0.03
 ATTEMPTS = 3
 LINKS = {"adsl": "adsl", "mobile": "4g", "clinic": "vdsl", "chu": "fibre"}
-ALIKE = dict.fromkeys(LINKS, "per_sample: 350ms")
+ALIKE = dict.fromkeys(LINKS, "per_sample: 550ms")
 UNLIKE = {
-    "adsl": "per_sample: 480ms, jitter: 5%",
-    "mobile": "per_sample: 360ms, jitter: 5%",
-    "clinic": "speed: 0.12, jitter: 5%",
-    "chu": "speed: 0.18, jitter: 5%",
+    "adsl": "per_sample: 800ms, jitter: 5%",
+    "mobile": "per_sample: 600ms, jitter: 5%",
+    "clinic": "speed: 0.07, jitter: 5%",
+    "chu": "speed: 0.11, jitter: 5%",
 }
 _TOPOLOGY = """
 name: clocks
@@ -29,15 +29,15 @@ seed: 5
 hub: {{link: {hub}}}
 links:
   wide: {{rate: 1gbit, rtt: 2ms}}
-  narrow: {{rate: 4mbit, rtt: 2ms}}
+  narrow: {{rate: 8mbit, rtt: 2ms}}
   adsl: {{down: 12mbit, up: 1mbit, rtt: 45ms}}
   4g: {{down: 30mbit, up: 10mbit, rtt: 60ms}}
   vdsl: {{down: 50mbit, up: 10mbit, rtt: 35ms}}
   fibre: {{rate: 1gbit, rtt: 12ms}}
-defaults: {{cohort: {{studies: 5, storage: multi-frame}}}}
+defaults: {{cohort: {{studies: 6, storage: multi-frame}}}}
 sites:
 {sites}
-training: {{rounds: 2, local_epochs: 2, batch_size: 4}}
+training: {{rounds: 2, test_fraction: 0.34, local_epochs: 2, batch_size: 4}}
 """
 
 
@@ -59,10 +59,13 @@ class Timed:
 
 @dataclass(frozen=True)
 class Both:
-    """The same training on the emulated clock and on the real one."""
+    """The same training on the emulated clock and on the real one. `tried` has the `worst` of every pair that was
+    measured, this one's among them.
+    """
 
     emulated: Timed
     real: Timed
+    tried: tuple[float, ...] = ()
 
     @property
     def differences(self) -> list[float]:
@@ -116,4 +119,4 @@ def both(there: World) -> Both:
     pairs: list[Both] = []
     while len(pairs) < ATTEMPTS and all(pair.worst > LIMIT for pair in pairs):
         pairs.append(Both(on("emulated", there), on("real", there)))
-    return min(pairs, key=lambda pair: pair.worst)
+    return replace(min(pairs, key=lambda pair: pair.worst), tried=tuple(pair.worst for pair in pairs))
