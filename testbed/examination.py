@@ -10,14 +10,14 @@ from pathlib import Path
 import psutil
 
 from emulator import wan
-from emulator.errors import NAMESPACES_ADVICE, CannotHere
+from emulator.errors import NAMESPACES_ADVICE, CannotHere, Fell
 from emulator.topology import Cohort, Compute, Direction, Link, Pacs, Site
-from emulator.worlds import home
+from emulator.worlds import capacity, home
 from nodes.pacs import flavours
+from testbed.units import rate
 
 TOOLS = (
     ("ip", "iproute2"),
-    ("bridge", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
     ("unshare", "util-linux"),
@@ -51,6 +51,7 @@ def examine() -> Iterator[Check]:
     """All checks, one after another as they are made."""
     yield _namespaces()
     yield from _wan()
+    yield _router()
     yield from _pacs()
     yield from (_tool(*tool) for tool in TOOLS)
     yield _machines()
@@ -77,6 +78,20 @@ def _wan() -> Iterator[Check]:
     some = any(reason is None for reason in reasons.values())
     for name, reason in reasons.items():
         yield Check(f"WAN kernel {name}", reason is None, not some, reason or "works", "" if some else _WAN_ADVICE)
+
+
+def _router() -> Check:
+    """What the router carries: measured the first time that it is asked for, and kept."""
+    name = next((kind for kind, reason in wan.available().items() if reason is None), None)
+    if name is None:
+        return Check("router", False, False, "there is none to measure", _WAN_ADVICE)
+    try:
+        found = capacity.kept(name) or capacity.measure(name)
+    except (CannotHere, Fell) as error:
+        return Check("router", False, False, f"not measured: {error}", "run this again then")
+    return Check(
+        "router", True, False, f"the {name} kernel carries {rate(found.bps)}, all links together; measured here"
+    )
 
 
 _WAN_ADVICE = "apt-get install user-mode-linux, or use a kernel with sch_netem"

@@ -10,7 +10,7 @@ import httpx
 from emulator.errors import TestbedError
 from emulator.places import HUB_ADDRESS, pacs_address
 from emulator.topology import Link, Site
-from emulator.worlds import World
+from emulator.worlds import World, capacity
 from nodes.pacs import flavours
 
 ASKED_AT_ONCE = 16  # two processors serve fifty PACS no faster with more
@@ -25,12 +25,18 @@ def inspect(world: World) -> dict[str, Any]:
     return {
         "world": world.name,
         "state": world.state,
-        "wan": {"kernel": world.record.wan},
+        "wan": _wan(world.record.wan),
         "memory_bytes": memory.result(),
         "up_s": world.record.up_s,
         "hub": {"address": HUB_ADDRESS, "link": _link(world.topology.hub.link)},
         "sites": sites,
     }
+
+
+def _wan(kernel: str) -> dict[str, Any]:
+    """`capacity_bps` is what this machine's router carried when it was measured; null where it was not."""
+    measured = capacity.kept(kernel)
+    return {"kernel": kernel, "capacity_bps": measured.bps if measured else None}
 
 
 def _site(world: World, site: Site, alive: Mapping[str, bool]) -> dict[str, Any]:

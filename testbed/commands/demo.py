@@ -37,6 +37,7 @@ def command(topology: Path | None, rounds: int | None, keep: bool) -> None:
     """
     from testbed.composition import bring_up, read
     from testbed.overrides import overridden
+    from testbed.routing import shortfall
     from testbed.runs import opened
     from testbed.training import train
 
@@ -47,6 +48,8 @@ def command(topology: Path | None, rounds: int | None, keep: bool) -> None:
         with progress.shown() as told:
             world = bring_up(wanted, wanted.name, None, told)
         out.print(f"{world.name} is up: {counted(len(wanted.sites), 'site')}, after {seconds(world.record.up_s)}")
+        for line in shortfall(wanted, world.record.wan):
+            out.print(line, soft_wrap=True)
         training = overridden(wanted.training, None, None, rounds, ())
         run = train(world, training, wanted.seed)
         found = opened(run)

@@ -43,6 +43,7 @@ def command(topology: Path, name: str | None, wan: str | None, plan: bool, json:
     # What this machine can do is found out by trying, in a process of its own, while the rest is imported here.
     threading.Thread(target=kernels.available, daemon=True).start()
     from testbed.composition import bring_up, planned, read, world_name
+    from testbed.routing import shortfall
 
     wanted = read(topology)
     called = world_name(name or wanted.name)
@@ -54,6 +55,8 @@ def command(topology: Path, name: str | None, wan: str | None, plan: bool, json:
     sites = counted(len(wanted.sites), "site")
     took = seconds(world.record.up_s)
     click.echo(f"{world.name} is up: {sites}, WAN by the {world.record.wan} kernel, after {took}", err=json)
+    for line in shortfall(wanted, world.record.wan):
+        click.echo(line, err=True)
     if json:
         kernel = {"kernel": world.record.wan}
         document(
