@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from emulator.topology import builtin, naming, profiles, wording
+from emulator.topology import builtin, naming, profiles, toxics, wording
 from emulator.topology.document import Document
 from emulator.topology.forms import Form
 from emulator.topology.links import FourStateLoss, LinkDocument
@@ -19,7 +19,7 @@ def check(tree: Node, known: Known) -> tuple[Document | None, list[Problem]]:
         expected = "a mapping with 'name' and 'sites'"
         return None, [Problem.told(tree.position, tree.shown(), expected, "see topologies/quickstart.yaml")]
     words = _words(tree, known)
-    problems = naming.clashes(tree)
+    problems = [*naming.clashes(tree), *_toxics_twice(tree)]
     try:
         document = Document.model_validate(tree.plain(), context=words)
     except ValidationError as error:
@@ -28,6 +28,13 @@ def check(tree: Node, known: Known) -> tuple[Document | None, list[Problem]]:
         return None, problems + _empty(tree, problems)
     problems += [*_empty(tree, problems), *_unsettled(document, tree, words), *_uncombinable(document, tree)]
     return (None if problems else document), problems
+
+
+def _toxics_twice(tree: Node) -> Iterator[Problem]:
+    sites = child(tree, "sites")
+    for owner in (child(tree, "defaults"), *(sites.items if isinstance(sites, Items) else ())):
+        if owner is not None:
+            yield from toxics.clashes(owner)
 
 
 def _words(tree: Node, known: Known) -> Words:

@@ -12,6 +12,7 @@ from emulator.topology.fields import LONGEST_NAME, Measured, Name, Number, Whole
 from emulator.topology.forms import Form, choice, either
 from emulator.topology.links import LinkDocument
 from emulator.topology.naming import MOST_SITES, longest_group
+from emulator.topology.toxics import ToxicDocument
 from emulator.topology.units import DURATION, SHARE
 
 MOST_STUDIES = 5000
@@ -152,6 +153,9 @@ class SiteSettings(Form):
     compute: ComputeDocument = Field(default_factory=ComputeDocument)
     region: Annotated[str, Word("a region", "regions")] | None = Field(
         default=None, description="the region whose uplink it shares"
+    )
+    toxics: list[ToxicDocument] | None = Field(
+        default=None, description="faults on the TCP streams of its PACS and of the hub; a list replaces the default's"
     )
 
 

@@ -50,12 +50,16 @@ class _Kind:
 
 @dataclass(frozen=True)
 class Measured(_Kind):
-    """A quantity with its unit, from `low` to `high` (as written); held as bits per second, seconds or a fraction."""
+    """A quantity with its unit, from `low` to `high` (as written); held as bits per second, seconds or a fraction.
+
+    With a `step`, only whole multiples of it.
+    """
 
     quantity: Quantity
     low: str
     high: str
     held: Callable[[Decimal], float] = float
+    step: str | None = None
 
     def check(self, value: Any, words: Words | None) -> float:
         expected = f"{self.quantity.what} from {self.low} to {self.high}, such as {self.quantity.example}"
@@ -67,6 +71,8 @@ class Measured(_Kind):
             raise refusal(expected, str(error)) from error
         if not self.quantity.parse(self.low) <= measured <= self.quantity.parse(self.high):
             raise refusal(expected)
+        if self.step and measured % self.quantity.parse(self.step):
+            raise refusal(expected, f"it is counted in steps of {self.step}")
         return self.held(measured)
 
     def described(self) -> dict[str, Any]:

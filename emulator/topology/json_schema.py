@@ -7,7 +7,7 @@ from typing import Any
 from emulator.topology import profiles
 from emulator.topology.document import Document
 from emulator.topology.fields import KNOWN_MARK
-from emulator.topology.tree import Path
+from emulator.topology.tree import Node, Path, Scalar, child
 from emulator.topology.words import Known
 
 Schema = dict[str, Any]
@@ -53,12 +53,20 @@ def _is_as_written(part: Schema) -> bool:
     return part["default"] is not None and isinstance(part["default"], str) == (part.get("type") == "string")
 
 
-def keys(path: Path) -> frozenset[str]:
-    """The keys that the mapping at this path of a document may have."""
+def keys(path: Path, written: Node | None = None) -> frozenset[str]:
+    """The keys that the mapping at this path of a document may have, being of the kind that is `written` there."""
     parts = [_whole()]
     for step in path:
         parts = [below for part in parts for form in _forms(part) if (below := _below(form, step)) is not None]
-    return frozenset(key for part in parts for form in _forms(part) for key in form.get("properties", {}))
+    forms = [form for part in parts for form in _forms(part) if written is None or _is_of_kind(form, written)]
+    return frozenset(key for form in forms for key in form.get("properties", {}))
+
+
+def _is_of_kind(form: Schema, written: Node) -> bool:
+    """Whether the words that make a form, such as `toxic: latency`, are those that are written."""
+    fixed = {key: part["const"] for key, part in form.get("properties", {}).items() if "const" in part}
+    there = {key: child(written, key) for key in fixed}
+    return all(isinstance(node, Scalar) and node.value == fixed[key] for key, node in there.items())
 
 
 @cache

@@ -46,6 +46,10 @@ class FourState:
         return (burst + self.p14) / (1 + burst + received + self.p14)
 
 
+Target = Literal["dicomweb", "dimse", "hub"]
+Stream = Literal["downstream", "upstream"]
+
+
 @dataclass(frozen=True)
 class Direction:
     """One direction of a link. `delay_s` is one-way; `jitter_s` is the standard deviation of `distribution` (one of
@@ -112,6 +116,76 @@ class Compute:
     jitter: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class DownToxic:
+    """A service that refuses every connection."""
+
+    on: Target
+    toxic: Literal["down"] = "down"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _StreamToxic:
+    """A fault on the TCP streams of a service: downstream is towards the site's worker, `toxicity` the share of
+    connections that have it.
+    """
+
+    on: Target
+    stream: Stream = "downstream"
+    toxicity: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyToxic(_StreamToxic):
+    latency_s: float
+    jitter_s: float = 0.0
+    toxic: Literal["latency"] = "latency"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandwidthToxic(_StreamToxic):
+    rate_bps: int
+    toxic: Literal["bandwidth"] = "bandwidth"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowCloseToxic(_StreamToxic):
+    delay_s: float
+    toxic: Literal["slow_close"] = "slow_close"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeoutToxic(_StreamToxic):
+    timeout_s: float
+    toxic: Literal["timeout"] = "timeout"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResetPeerToxic(_StreamToxic):
+    timeout_s: float = 0.0
+    toxic: Literal["reset_peer"] = "reset_peer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlicerToxic(_StreamToxic):
+    average_bytes: int
+    variation_bytes: int = 0
+    delay_s: float = 0.0
+    toxic: Literal["slicer"] = "slicer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitDataToxic(_StreamToxic):
+    limit_bytes: int
+    toxic: Literal["limit_data"] = "limit_data"
+
+
+StreamToxic = (
+    LatencyToxic | BandwidthToxic | SlowCloseToxic | TimeoutToxic | ResetPeerToxic | SlicerToxic | LimitDataToxic
+)
+Toxic = StreamToxic | DownToxic
+
+
 @dataclass(frozen=True)
 class Site:
     """One hospital. `index` counts from 1 in the order of the document and decides its addresses."""
@@ -125,6 +199,7 @@ class Site:
     cohort: Cohort
     compute: Compute
     region: str | None = None
+    toxics: tuple[Toxic, ...] = ()
 
 
 @dataclass(frozen=True)

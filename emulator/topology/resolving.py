@@ -80,6 +80,7 @@ def _site(index: int, name: str, entry: SiteDocument, document: Document, delays
         cohort=_cohort(name, document.seed, (entry.cohort, defaults.cohort)),
         compute=_compute(entry.compute, defaults.compute),
         region=entry.region or defaults.region,
+        toxics=tuple(toxic.resolved() for toxic in _first(entry.toxics, defaults.toxics, [])),
     )
 
 

@@ -91,3 +91,17 @@ SHARE = Quantity(
     lookalikes={"percent": "%", "pct": "%", "pc": "%"},
 )
 """A fraction of 1, written in per cent."""
+
+SIZE = Quantity(
+    what="a size",
+    example="2MiB",
+    units={
+        "B": Decimal(1), "kB": Decimal(10) ** 3, "KiB": Decimal(2) ** 10, "MB": Decimal(10) ** 6,
+        "MiB": Decimal(2) ** 20, "GB": Decimal(10) ** 9, "GiB": Decimal(2) ** 30, "TiB": Decimal(2) ** 40,
+    },
+    lookalikes={
+        "b": "B", "byte": "B", "bytes": "B", "k": "KiB", "kb": "kB", "kib": "KiB", "m": "MiB", "mb": "MB",
+        "mib": "MiB", "g": "GiB", "gb": "GB", "gib": "GiB", "tib": "TiB",
+    },
+)  # fmt: skip
+"""Bytes. `kB`, `MB` and `GB` count by thousands, `KiB`, `MiB` and `GiB` by 1,024."""

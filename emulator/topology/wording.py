@@ -98,7 +98,11 @@ def _unknown_key(path: Path, document: Node) -> Problem:
     position = _key_position(path, document)
     if len(path) == 1 and key in _LATER:
         return Problem.told(position, f"the key {quoted(key)}", "", _LATER[key])
-    advised = advice(key, json_schema.keys(path[:-1])) if ":" not in key else "write a space after the ':'"
+    advised = (
+        advice(key, json_schema.keys(path[:-1], at(document, path[:-1])))
+        if ":" not in key
+        else "write a space after the ':'"
+    )
     return Problem.told(position, f"the key {quoted(key)}", "a key that is known here", advised)
 
 

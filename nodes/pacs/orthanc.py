@@ -105,6 +105,9 @@ class Orthanc:
     def service(self, site: Site, storage: Path | None) -> Service:
         """Orthanc at `SITE/pacs`, DICOMweb below `/dicom-web/` of its port; the config file is in its own folder."""
         options = _options(site.pacs.options)
+        if not options["dimse"] and any(toxic.on == "dimse" for toxic in site.toxics):
+            profile = site.pacs.profile
+            raise WrongInput(f"site '{site.name}': a toxic on 'dimse', but its PACS '{profile}' has dimse: false")
         configuration = render(_variables(site.name, "@FOLDER@/storage", DICOMWEB_PORT, options))
         return Service(
             name=f"{site.name}/pacs",

@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from emulator.places import Service
-from emulator.topology.resolved import Cohort, Compute, Direction, Link, Pacs, Site
+from emulator.topology.resolved import Cohort, Compute, Direction, DownToxic, Link, Pacs, Site
 from nodes import pacs
 from nodes.errors import UnknownName, WrongInput
 from nodes.pacs import orthanc
@@ -87,3 +88,9 @@ def test_an_unknown_flavour_offers_the_nearest_one() -> None:
 def test_the_role_for_machines_renders_the_very_same_template() -> None:
     role = ROOT / "ansible/roles/orthanc/templates/orthanc.json.j2"
     assert role.read_text() == (ROOT / "nodes/pacs/orthanc.json.j2").read_text()
+
+
+def test_a_toxic_on_a_dimse_port_that_the_pacs_has_not_is_refused() -> None:
+    poisoned = replace(site(dimse=False), toxics=(DownToxic(on="dimse"),))
+    with pytest.raises(WrongInput, match=r"site 'lyon': a toxic on 'dimse'.*dimse: false"):
+        pacs.get("orthanc").service(poisoned, None)

@@ -51,6 +51,7 @@ KEYS = (
         "task",
         "algorithm",
     ),
+    *("toxics", "on", "toxic", "latency", "timeout", "stream", "toxicity", "bytes"),
     *("rounds", "options", "faults", "<<", "=range", "=one", "[key]", ""),
 )
 WORDS = (
@@ -67,6 +68,9 @@ WORDS = (
     "1mbit",
     "1%",
     "multi-frame",
+    "latency",
+    "down",
+    "2MiB",
     "é\u2028",
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS) | st.text(max_size=5)

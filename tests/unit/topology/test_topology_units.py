@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.topology.units import DURATION, RATE, SHARE, Quantity, WrongQuantity
+from emulator.topology.units import DURATION, RATE, SHARE, SIZE, Quantity, WrongQuantity
 
-LOOKALIKES = [(quantity, text) for quantity in (RATE, DURATION, SHARE) for text in quantity.lookalikes]
+LOOKALIKES = [(quantity, text) for quantity in (RATE, DURATION, SHARE, SIZE) for text in quantity.lookalikes]
 
 
 @given(st.integers(1, 10**12))
@@ -26,7 +26,7 @@ def test_every_share_is_parsed_to_the_last_bit_of_what_was_rendered(share: float
     assert float(SHARE.parse(SHARE.render(Decimal(repr(share))))) == share
 
 
-@given(st.sampled_from([RATE, DURATION, SHARE]), st.text(max_size=30))
+@given(st.sampled_from([RATE, DURATION, SHARE, SIZE]), st.text(max_size=30))
 def test_any_text_is_a_quantity_or_explained(quantity: Quantity, text: str) -> None:
     try:
         explained = str(quantity.parse(text))
@@ -41,6 +41,7 @@ def test_any_text_is_a_quantity_or_explained(quantity: Quantity, text: str) -> N
         (RATE, "100mbit", 100e6), (RATE, "1.5gbit", 1.5e9), (RATE, "64kbit", 64e3), (RATE, "9600bit", 9600),
         (RATE, "100 Mbit", 100e6), (DURATION, "40ms", 0.04), (DURATION, "0.5s", 0.5), (DURATION, "250us", 0.00025),
         (DURATION, "2min", 120), (SHARE, "0.1%", 0.001), (SHARE, "100%", 1.0),
+        (SIZE, "2MiB", 2**21), (SIZE, "1.5kB", 1500),
     ],
 )  # fmt: skip
 def test_quantities_mean_what_they_say(quantity: Quantity, text: str, value: float) -> None:
