@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulator import toxics
 from emulator.errors import WrongInput
 from emulator.places import Service
 from emulator.topology import Known, Topology, load
@@ -66,6 +67,7 @@ def _prove(topology: Topology, name: str, wan: str | None) -> None:
     """Baking takes minutes: what forbids a world is said before it. Raises `CannotHere`, `WrongInput`."""
     if World.present(name) is None:
         World.prove(wan)
+    toxics.servers(topology)
     for site in topology.sites:
         flavours.get(site.pacs.flavour).service(site, None)
 

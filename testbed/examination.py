@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from emulator import wan
+from emulator import toxics, wan
 from emulator.errors import NAMESPACES_ADVICE, CannotHere, Fell
 from emulator.topology import Cohort, Compute, Direction, Link, Pacs, Site
 from emulator.worlds import capacity, home
@@ -30,7 +30,6 @@ EXTRAS = (
         "qemu-system-x86",
         "sites on virtual machines, which this version does not have yet",
     ),
-    ("toxiproxy-server", "toxiproxy", "faults on TCP streams, which this version does not have yet"),
 )
 MEMORY_BYTES = 2e9
 DISK_BYTES = 5e9
@@ -56,6 +55,7 @@ def examine() -> Iterator[Check]:
     yield from (_tool(*tool) for tool in TOOLS)
     yield _machines()
     yield from (_extra(*extra) for extra in EXTRAS)
+    yield _toxiproxy()
     yield _memory()
     yield _disk()
 
@@ -135,6 +135,15 @@ def _extra(program: str, package: str, purpose: str) -> Check:
         where or f"not found; {purpose}",
         "" if where else f"apt-get install {package}",
     )
+
+
+def _toxiproxy() -> Check:
+    """Toxics are there when a gateway's server could be started."""
+    try:
+        program = toxics.server(_sample(min(flavours.names()))).argv[0]
+    except CannotHere:
+        return Check(toxics.PROGRAM, False, False, "not found; topologies with toxics need it", toxics.ADVICE)
+    return Check(toxics.PROGRAM, True, False, program)
 
 
 def _machines() -> Check:

@@ -41,7 +41,7 @@ def _wan(kernel: str) -> dict[str, Any]:
 
 def _site(world: World, site: Site, alive: Mapping[str, bool]) -> dict[str, Any]:
     pacs = _pacs(world, site)
-    runs = any(up for name, up in alive.items() if name.split("/")[0] == site.name)
+    runs = any(up for name, up in alive.items() if name.startswith(f"{site.name}/pacs"))
     return {
         "name": site.name,
         "group": site.group,
@@ -50,6 +50,7 @@ def _site(world: World, site: Site, alive: Mapping[str, bool]) -> dict[str, Any]
         "address": pacs_address(site.index),
         "pacs": pacs,
         "link": _link(site.link),
+        **_toxics(world, site),
     }
 
 
@@ -63,6 +64,15 @@ def _pacs(world: World, site: Site) -> dict[str, Any]:
         return {"flavour": site.pacs.flavour, **silent, "error": str(error)}
     told = {"version": said.version, "studies": said.studies, "instances": said.instances}
     return {"flavour": site.pacs.flavour, **told, "answers": True}
+
+
+def _toxics(world: World, site: Site) -> dict[str, Any]:
+    """Those that are on now, of a site that has a Toxiproxy; where that has ended, `toxics_error` says so."""
+    try:
+        found = world.toxics(site.name)
+    except TestbedError as error:
+        return {"toxics": [], "toxics_error": str(error)}
+    return {"toxics": [asdict(toxic) for toxic in found]} if found else {}
 
 
 def _link(link: Link) -> dict[str, Any]:

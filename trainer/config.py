@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emulator.places import CONTROL_PORT, HUB_ADDRESS, MODEL_PORT, UPDATE_PORT, worker_address
+from emulator.places import CONTROL_PORT, HUB_ADDRESS, MODEL_PORT, UPDATE_PORT, gateway_address, worker_address
 from emulator.topology.resolved import Training
 from trainer.errors import WrongInput
 
@@ -68,9 +68,15 @@ def read(path: Path) -> LaunchConfig:
 
 
 def address_of(site: SitePlace, index: int) -> str:
-    """The address that a site's requests come from, which is its identity: the world's, or one of loopback's
-    own /8.
-    """
+    """The address that a site's requests are made from: the world's, or one of loopback's own /8."""
     if site.place is None:
         return f"127.{64 + (index >> 16)}.{index >> 8 & 255}.{index & 255}"
     return worker_address(index)
+
+
+def addresses_of(site: SitePlace, index: int) -> tuple[str, ...]:
+    """The addresses that a site's requests come from, which are its identity: the worker's own and, in a world, its
+    gateway's, where a toxic may stand in between.
+    """
+    own = address_of(site, index)
+    return (own,) if site.place is None else (own, gateway_address(index))

@@ -213,7 +213,10 @@ def _stop(request: Request, fds: list[int]) -> Request:
 
 def _connect(request: Request, _fds: list[int]) -> tuple[Request, list[int]]:
     with at(request["place"]):
-        made = socket.create_connection((request["host"], request["port"]), request["timeout_s"])
+        try:
+            made = socket.create_connection((request["host"], request["port"]), request["timeout_s"])
+        except ConnectionError as error:
+            raise OSError(str(error)) from error  # theirs; a broken connection of ours would end in silence
     made.setblocking(True)
     return {}, [made.detach()]
 

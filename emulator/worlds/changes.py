@@ -5,25 +5,28 @@ from dataclasses import dataclass
 
 from emulator.places import Service
 from emulator.topology.resolved import Site, Topology
+from emulator.toxics import server_name
 
 
 @dataclass(frozen=True)
 class Changes:
     """Names of sites and services. A site whose number or machine changes is removed and added again. `tree`: the
-    router's queues are to be laid anew, since their values alone don't do.
+    router's queues are to be laid anew, since their values alone don't do. `toxics`: sites that keep their place and
+    get others, or whose Toxiproxy has ended.
     """
 
     add: tuple[str, ...]
     remove: tuple[str, ...]
     relink: tuple[str, ...]
     restart: tuple[str, ...]
+    toxics: tuple[str, ...]
     shared_links: bool
     tree: bool
     other: bool
 
     @property
     def any(self) -> bool:
-        return self != Changes((), (), (), (), False, False, False)
+        return self != Changes((), (), (), (), (), False, False, False)
 
 
 def _place(site: Site) -> tuple[int, str]:
@@ -34,6 +37,11 @@ def _tree(topology: Topology) -> tuple[tuple[str, ...], tuple[tuple[int, str | N
     """What the shape of the router's queues depends on: which sites there are, and what they share."""
     regions = tuple(region.name for region in topology.regions)
     return regions, tuple((site.index, site.region) for site in topology.sites)
+
+
+def _toxics_differ(old: Site, new: Site, running: Sequence[Service]) -> bool:
+    fallen = bool(new.toxics) and server_name(new) not in {service.name for service in running}
+    return fallen or old.toxics != new.toxics
 
 
 def changes(
@@ -51,6 +59,7 @@ def changes(
         remove=tuple(name for name in old if name not in kept),
         relink=tuple(name for name in kept if new[name].link != old[name].link),
         restart=tuple(n for n, service in asked.items() if service.place in stays and started.get(n) != service),
+        toxics=tuple(name for name in kept if _toxics_differ(old[name], new[name], running)),
         shared_links=present is None or (present.hub, present.regions) != (wanted.hub, wanted.regions),
         tree=present is None or _tree(present) != _tree(wanted),
         other=present != wanted,

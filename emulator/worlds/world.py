@@ -14,13 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
+from emulator import toxics
 from emulator import wan as kernels
 from emulator.errors import CannotHere, Fell, WrongInput, WrongState
 from emulator.inside.init import AGENT_SOCKET
 from emulator.machines import machine_of
 from emulator.places import Service
 from emulator.reach import Agent, Attached
-from emulator.topology.resolved import Topology
+from emulator.topology.resolved import Site, Topology, Toxic
 from emulator.wiring import MOST_SITES
 from emulator.worlds import birth
 from emulator.worlds.build import Builder, Progress
@@ -36,6 +37,7 @@ from emulator.worlds.record import (
     kept_topology,
     service_folder,
 )
+from emulator.worlds.toxics import Poisoner
 
 if TYPE_CHECKING:
     from httpx import HTTPTransport
@@ -142,9 +144,9 @@ class World:
                     builder.add_sites(topology.sites, services, topology)
                     shaped.result()
                 builder.wait(services, topology.sites)
-                record = replace(born, state="up", services=tuple(services), up_s=time.monotonic() - began).write(
-                    folder
-                )
+                Poisoner(folder, agent).turn_all([site for site in topology.sites if site.toxics], progress)
+                running = (*services, *toxics.servers(topology))
+                record = replace(born, state="up", services=running, up_s=time.monotonic() - began).write(folder)
         except BaseException:
             birth.erase(folder)
             raise
@@ -175,11 +177,21 @@ class World:
         again = [asked[n] for n in plan.restart]
         builder.restart(again, self.record.services, topology.sites)
         builder.wait([*fresh, *again], topology.sites)
+        poisoned = [new[n] for n in (*plan.add, *plan.toxics) if n in plan.toxics or new[n].toxics]
+        Poisoner(self.folder, self._agent).turn_all(poisoned, progress)
         keep_topology(self.folder, topology)
         keep_names(self.folder, topology)
         self.topology = topology
         took = time.monotonic() - began
-        self.record = replace(self.record, state="up", services=tuple(services), up_s=took).write(self.folder)
+        running = (*services, *self._servers(topology, (*plan.add, *plan.toxics)))
+        self.record = replace(self.record, state="up", services=running, up_s=took).write(self.folder)
+
+    def _servers(self, topology: Topology, turned: Sequence[str]) -> list[Service]:
+        """The Toxiproxy of each site that has toxics, and those that were begun for a toxic of the moment."""
+        asked = by_name(toxics.servers(topology))
+        kept = {site.name for site in topology.sites} - set(turned)
+        begun = [s for s in self.record.services if toxics.is_server(s) and s.place in kept and s.name not in asked]
+        return [*asked.values(), *begun]
 
     def _alive(self) -> frozenset[str]:
         folders = {str(service_folder(self.folder, s.name)): s.name for s in self.record.services}
@@ -236,6 +248,43 @@ class World:
         self._known(place)
         return PlaceTransport(lambda host, port, timeout_s: self._agent.connect(place, host, port, timeout_s))
 
+    def toxics(self, site: str) -> tuple[Toxic, ...]:
+        """The toxics that are on at a site now. Raises `Fell` where its Toxiproxy has ended."""
+        found = self._site(site)
+        recorded = any(service.name == toxics.server_name(found) for service in self.record.services)
+        return Poisoner(self.folder, self._agent).present(found) if recorded else ()
+
+    def add_toxic(self, site: str, toxic: Toxic) -> None:
+        """Put a toxic on at a site, wholly or not at all; the next `up` of another topology there takes it off.
+
+        Raises `WrongInput` where the port doesn't answer, `WrongState` where it is on already, `CannotHere` without
+        Toxiproxy.
+        """
+        with locked(self.name):
+            found = self._site(site)
+            server = toxics.server(found)
+            before = self.record
+            if server.name not in by_name(before.services):  # first, so that none runs that nobody knows of
+                self.record = replace(before, services=(*before.services, server)).write(self.folder)
+            try:
+                Poisoner(self.folder, self._agent).add(found, toxic)
+            except BaseException:
+                self.record = before.write(self.folder)
+                raise
+
+    def remove_toxic(self, site: str, toxic: Toxic) -> None:
+        """Take a toxic off, whatever its figures. Raises `WrongState` where it is not on."""
+        with locked(self.name):
+            if not self.toxics(site):
+                raise WrongState(f"site '{site}' of world '{self.name}' has no toxics on")
+            Poisoner(self.folder, self._agent).remove(self._site(site), toxic)
+
+    def _site(self, name: str) -> Site:
+        found = [site for site in self.topology.sites if site.name == self._known(name)]
+        if not found:
+            raise WrongInput(f"'{name}' is no site of world '{self.name}'; a site's name is wanted")
+        return found[0]
+
     def memory_bytes(self) -> int:
         """The proportional set size of all the world's processes, added up."""
         return self._agent.memory_bytes()
@@ -272,6 +321,7 @@ def _clear(folder: Path) -> None:
 def _refuse_impossible(topology: Topology) -> None:
     if len(topology.sites) > MOST_SITES:
         raise CannotHere(f"{len(topology.sites)} sites; one world has at most {MOST_SITES}: its WAN is one bridge")
+    toxics.servers(topology)
     for site in topology.sites:
         machine_of(site)
 

@@ -46,6 +46,10 @@ def _show(found: Mapping[str, Any]) -> None:
     for site in found["sites"]:
         if not site["pacs"]["answers"]:
             out.print(f"{site['name']}: {site['pacs']['error']}", soft_wrap=True)
+        for toxic in site.get("toxics", ()):
+            out.print(f"{site['name']}: {_toxic(toxic)}", soft_wrap=True)
+        if "toxics_error" in site:
+            out.print(f"{site['name']}: {site['toxics_error']}", soft_wrap=True)
     answering = sum(site["pacs"]["answers"] for site in found["sites"])
     size = f"{octets(found['memory_bytes'])} of memory; up after {seconds(found['up_s'])}"
     wan = f"WAN by the {found['wan']['kernel']} kernel"
@@ -69,3 +73,18 @@ def _row(site: Mapping[str, Any]) -> list[str | Text]:
         str(pacs["studies"]),
         str(pacs["instances"]),
     ]
+
+
+_UNITS = (("_bytes", octets), ("_bps", rate), ("_s", seconds))
+
+
+def _toxic(toxic: Mapping[str, Any]) -> str:
+    """`latency on dicomweb: latency 200 ms, jitter 50 ms; downstream, 50 % of connections`."""
+    figures = [
+        f"{key.removesuffix(unit)} {told(value)}"
+        for key, value in toxic.items()
+        for unit, told in _UNITS
+        if key.endswith(unit)
+    ]
+    line = f"{toxic['toxic']} on {toxic['on']}" + (f": {', '.join(figures)}" if figures else "")
+    return f"{line}; {toxic['stream']}, {100 * toxic['toxicity']:g} % of connections" if "stream" in toxic else line

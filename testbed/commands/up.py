@@ -81,6 +81,7 @@ def _tell(name: str, plan: "Plan", json: bool) -> None:
         ("remove", changes.remove),
         ("relink", changes.relink),
         ("restart", changes.restart),
+        ("toxics of", changes.toxics),
     )
     for verb, names in listed:
         if names:

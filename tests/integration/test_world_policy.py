@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from emulator.places import CONTROL_PORT, HUB_ADDRESS, pacs_address, worker_address
+from emulator.places import CONTROL_PORT, HUB_ADDRESS, gateway_address, pacs_address, worker_address
 from emulator.worlds import World
 
 pytestmark = pytest.mark.integration
@@ -40,14 +40,15 @@ def test_a_pacs_reaches_nobody_across_the_wan(network: World) -> None:
     assert not _reaches(network, "regional-01/pacs", HUB_ADDRESS)
 
 
-def test_a_forged_source_is_refused(network: World) -> None:
-    added = network.output(ONE, ["ip", "address", "add", f"{worker_address(2)}/32", "dev", "lo"])
+@pytest.mark.parametrize("address", [worker_address(2), gateway_address(2)])
+def test_a_forged_source_is_refused(network: World, address: str) -> None:
+    added = network.output(ONE, ["ip", "address", "add", f"{address}/32", "dev", "lo"])
     assert added[0] == 0
     before = _refused(network)
     try:
-        assert not _reaches(network, ONE, HUB_ADDRESS, "-I", worker_address(2))
+        assert not _reaches(network, ONE, HUB_ADDRESS, "-I", address)
     finally:
-        network.output(ONE, ["ip", "address", "delete", f"{worker_address(2)}/32", "dev", "lo"])
+        network.output(ONE, ["ip", "address", "delete", f"{address}/32", "dev", "lo"])
     assert _refused(network) > before
 
 

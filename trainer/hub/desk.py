@@ -25,7 +25,7 @@ class Incoming:
 
 
 class Desk:
-    """The state that HTTP requests read and change. `sites` maps each worker's address to its site."""
+    """The state that HTTP requests read and change. `sites` maps each address to the site that has it."""
 
     def __init__(self, sites: Mapping[str, str], on_trouble: Callable[[str, Trouble], None]) -> None:
         self.sites = dict(sites)

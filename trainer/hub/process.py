@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from emulator.topology.resolved import Topology
 from trainer import algorithms, tasks
 from trainer.clock.stage import Lost, Stage
-from trainer.config import LaunchConfig, address_of
+from trainer.config import LaunchConfig, addresses_of
 from trainer.errors import RunFailed, WrongState
 from trainer.hub.app import app
 from trainer.hub.conductor import Conductor
@@ -101,7 +101,11 @@ class _Hub:
         self._sockets = sockets
         self._line = line
         self._sites = {site.name: site for site in topology.sites}
-        addresses = {address_of(place, self._sites[place.name].index): place.name for place in config.sites}
+        addresses = {
+            address: place.name
+            for place in config.sites
+            for address in addresses_of(place, self._sites[place.name].index)
+        }
         self._desk = Desk(addresses, self._in_trouble)
         self._stage = Stage(lambda site: line.say(News("end", site)))
 
