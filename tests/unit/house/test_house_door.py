@@ -196,11 +196,11 @@ def _path_without(folder: Path, *programs: str) -> str:
     return str(folder)
 
 
-def _with_host(house: Path, packages: str) -> None:
-    """An environment that can play the role, and a role that wants these packages."""
+def _with_host(house: Path, packages: str, builds: str = "[]") -> None:
+    """An environment that can play the role, and a role that wants these packages and builds."""
     _dev(house, "install")
     (house / ".venv" / "bin" / "ansible-playbook").symlink_to(TOOLS / "ansible-playbook")
-    (house / "ansible" / "roles" / "host" / "defaults" / "main.yml").write_text(packages)
+    (house / "ansible" / "roles" / "host" / "defaults" / "main.yml").write_text(f"{packages}host_builds: {builds}\n")
 
 
 def test_without_apt_it_names_the_packages_that_are_missing_and_only_those(house: Path, tmp_path: Path) -> None:
@@ -235,7 +235,20 @@ def test_a_host_that_has_everything_needs_no_rights(house: Path, tmp_path: Path)
     assert not (house / ".venv" / "host-tests").exists()
 
 
-@pytest.mark.parametrize("script", ["dev", "ansible/roles/host/files/survey.sh"])
+def test_without_rights_it_goes_on_without_what_would_be_built(house: Path, tmp_path: Path) -> None:
+    builds = "[{name: a-build, witness: no-such-program, tests: true}, {name: built, witness: sh}]"
+    _with_host(house, "host_packages: [{name: there, witness: sh}]\n", builds)
+    path = _path_without(tmp_path / "bin", "apt-get", "apt-cache", "sudo")
+    told = _dev(house, "install", "--tests", DEV_SKIP_HOST="", PATH=path)
+    assert told.returncode == 0, told.stderr
+    assert told.stderr.strip().endswith("going on without a-build")
+    assert "a-build" not in _dev(house, "install", DEV_SKIP_HOST="", PATH=path).stderr
+
+
+SCRIPTS = ("dev", "ansible/roles/host/files/survey.sh", "ansible/roles/host/files/toxiproxy.sh")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_the_shell_scripts_are_clean(script: str) -> None:
     subprocess.run(["sh", "-n", script], cwd=ROOT, check=True)
     if not shutil.which("shellcheck"):
