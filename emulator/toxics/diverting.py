@@ -11,12 +11,12 @@ from collections.abc import Collection
 from emulator.places import worker_address
 from emulator.topology.resolved import Site, Target
 from emulator.toxics.server import all_proxies, proxies
-from emulator.wiring import Step, lan_mac
+from emulator.wiring import Rules, lan_mac
 
 _FAMILIES = ("ip", "bridge")
 
 
-def ready_to_divert(site: Site) -> Step:
+def ready_to_divert(site: Site) -> Rules:
     """The tables, with nothing in their sets: nothing is diverted yet."""
     worker = worker_address(site.index)
     moved = {proxy.port: proxy.own_port for proxy in all_proxies(site)}
@@ -50,7 +50,7 @@ table bridge toxics {{
     return _nft(site, [*_forgotten(), text])
 
 
-def divert(site: Site, on: Collection[Target], *, only: bool) -> Step:
+def divert(site: Site, on: Collection[Target], *, only: bool) -> Rules:
     """New connections to these services go through their proxies; with `only`, no others do any more."""
     ports = [proxy for target in sorted(on) for proxy in proxies(site, target)]
     elements = ", ".join(f"{proxy.address} . {proxy.port}" for proxy in ports)
@@ -61,7 +61,7 @@ def divert(site: Site, on: Collection[Target], *, only: bool) -> Step:
     return _nft(site, lines)
 
 
-def leave_alone(site: Site) -> Step:
+def leave_alone(site: Site) -> Rules:
     """No connection is diverted any more; those that went through a proxy break."""
     return _nft(site, _forgotten())
 
@@ -71,6 +71,6 @@ def _forgotten() -> list[str]:
     return [f"{verb} table {family} toxics" for family in _FAMILIES for verb in ("add", "delete")]
 
 
-def _nft(site: Site, lines: list[str]) -> Step:
+def _nft(site: Site, lines: list[str]) -> Rules:
     """One transaction at the gateway: all of it happens at once, or nothing."""
-    return Step(site.name, ("nft", "-f", "-"), "\n".join(lines) + "\n")
+    return Rules(site.name, "\n".join(lines) + "\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emulator import toxics
 from emulator.errors import Fell, WrongInput
-from emulator.reach import Agent
+from emulator.reach import Agent, Launch
 from emulator.topology.resolved import Site, Toxic
 from emulator.toxics import Toxiproxy
 from emulator.worlds.build import Progress
@@ -100,9 +100,9 @@ class Poisoner:
         if self._agent.alive([str(folder)]):
             return False
         write_files(folder, service)
-        argv = [word.replace("@FOLDER@", str(folder)) for word in service.argv]
+        argv = tuple(word.replace("@FOLDER@", str(folder)) for word in service.argv)
         try:
-            self._agent.spawn(service.place, argv, str(folder), dict(service.env))
+            self._agent.spawn([Launch(service.place, argv, str(folder), dict(service.env))])
             self._agent.wait_ready(
                 service.place, toxics.API_ADDRESS, service.ready_port, service.ready_path, _ANSWER_S, str(folder)
             )
