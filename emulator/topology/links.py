@@ -97,7 +97,7 @@ AnyLoss = Annotated[
 class QueueDocument(Form):
     """The queue in front of a direction's bottleneck."""
 
-    length: QueueLength = Field(default=0.1, description="what it holds, as time at the direction's rate")
+    length: QueueLength | None = Field(default=None, description="what it holds, as time at the direction's rate")
     discipline: Discipline = Field(default="fifo", description="fifo drops what comes to a full queue")
 
 

@@ -116,9 +116,10 @@ def table_name(profile: str) -> str:
 def _direction(link: LinkDocument, name: Literal["down", "up"]) -> Direction:
     way = link.way(name)
     queue = _first(way.queue, link.queue, QueueDocument())
+    rate_bps = _first(way.rate, link.rate, 0)
     loss, bursts = _loss(way.loss if way.loss is not None else link.loss)
     return Direction(
-        rate_bps=_first(way.rate, link.rate, 0),
+        rate_bps=rate_bps,
         delay_s=_first(way.delay, None, (link.rtt or 0.0) / 2),
         jitter_s=_first(way.jitter, link.jitter, 0.0),
         loss=loss,
@@ -127,7 +128,7 @@ def _direction(link: LinkDocument, name: Literal["down", "up"]) -> Direction:
         duplicate=_first(way.duplicate, link.duplicate, 0.0),
         corrupt=_first(way.corrupt, link.corrupt, 0.0),
         reorder=_first(way.reorder, link.reorder, 0.0),
-        queue_s=queue.length,
+        queue_s=queue.length or max(builtin.QUEUE_S, builtin.QUEUE_BYTES * 8 / rate_bps),
         discipline=queue.discipline,
         mtu=link.mtu,
     )

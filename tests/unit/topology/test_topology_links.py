@@ -19,9 +19,15 @@ def _link(loaded: Load, keys: str) -> Link:
 
 
 def test_a_direction_goes_before_the_link_and_the_link_before_what_is_usual(loaded: Load) -> None:
-    link = _link(loaded, "rate: 9mbit, rtt: 20ms, jitter: 1ms, loss: 1%, up: {loss: 2%, queue: {discipline: codel}}")
-    assert link.down == Direction(9_000_000, 0.01, 0.001, 0.01)
-    assert link.up == Direction(9_000_000, 0.01, 0.001, 0.02, discipline="codel")
+    link = _link(loaded, "rate: 90mbit, rtt: 20ms, jitter: 1ms, loss: 1%, up: {loss: 2%, queue: {discipline: codel}}")
+    assert link.down == Direction(90_000_000, 0.01, 0.001, 0.01)
+    assert link.up == Direction(90_000_000, 0.01, 0.001, 0.02, discipline="codel")
+
+
+def test_a_slow_line_has_a_queue_of_fifty_packets_and_a_fast_one_of_a_tenth_of_a_second(loaded: Load) -> None:
+    link = _link(loaded, "down: 100mbit, up: 1mbit, rtt: 1ms")
+    assert (link.down.queue_s, link.up.queue_s) == (0.1, pytest.approx(0.6))
+    assert _link(loaded, "rate: 1mbit, rtt: 1ms, queue: {length: 50ms}").up.queue_s == 0.05
 
 
 def test_each_direction_may_have_its_own_delay(loaded: Load) -> None:
