@@ -52,6 +52,21 @@ class Count:
 Snapshot = dict[str, dict[Purpose, Count]]
 
 
+def moved(before: Snapshot, now: Snapshot) -> Snapshot:
+    """What was counted between two snaps. A counter that is lower than it was belongs to a site that was built anew:
+    all that it holds has come since.
+    """
+    return {
+        site: {purpose: _since(before.get(site, {}).get(purpose, Count()), count) for purpose, count in parts.items()}
+        for site, parts in now.items()
+    }
+
+
+def _since(before: Count, now: Count) -> Count:
+    anew = now.rx_packets < before.rx_packets or now.tx_packets < before.tx_packets
+    return now if anew else now - before
+
+
 def _chain(way: Literal["rx", "tx"], site: Site) -> str:
     hook, host, port = ("ingress", "saddr", "sport") if way == "rx" else ("egress", "daddr", "dport")
     pacs = pacs_address(site.index)
@@ -118,32 +133,34 @@ def _counters(reader: socket.socket) -> Iterator[tuple[str, tuple[int, int]]]:
     reader.send(struct.pack("=IHHIIBBH", 20, _NFT_GETOBJ, _DUMP_REQUEST, 1, 0, _FAMILY_NETDEV, 0, 0))
     while True:
         data = reader.recv(65_536)
-        for kind, body in _messages(data):
+        for kind, body in messages(data):
             if kind == _DONE:
                 return
             if kind == _ERROR:
                 number = -struct.unpack_from("=i", body)[0]
                 raise OSError(number, f"reading counters: {os.strerror(number)}")
-            yield _counter(dict(_attributes(body[4:])))
+            yield _counter(dict(attributes(body[4:])))
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each of the kernel's messages in one datagram: (kind, body)."""
     while len(data) >= 16:
         length, kind = struct.unpack_from("=IH", data)
         yield kind, data[16:length]
         data = data[(length + 3) & ~3 :]
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each attribute in a message's body: (kind, value)."""
     while len(data) >= 4:
         length, kind = struct.unpack_from("=HH", data)
         yield kind & 0x3FFF, data[4:length]
         data = data[(length + 3) & ~3 :]
 
 
-def _counter(attributes: dict[int, bytes]) -> tuple[str, tuple[int, int]]:
-    name = attributes[_NFTA_OBJ_NAME].rstrip(b"\0").decode()
-    values = dict(_attributes(attributes[_NFTA_OBJ_DATA]))
+def _counter(found: dict[int, bytes]) -> tuple[str, tuple[int, int]]:
+    name = found[_NFTA_OBJ_NAME].rstrip(b"\0").decode()
+    values = dict(attributes(found[_NFTA_OBJ_DATA]))
     counted_bytes: int = struct.unpack(">Q", values[_NFTA_COUNTER_BYTES])[0]
     packets: int = struct.unpack(">Q", values[_NFTA_COUNTER_PACKETS])[0]
     return name, (counted_bytes, packets)

@@ -144,6 +144,16 @@ def _bottleneck(way: int, index: int, direction: Direction) -> str:
     return f"qdisc replace dev @DEV@ parent {number:x}:1 handle {_WAITING + number:x}: {discipline}"
 
 
+def site_handle(way: int, index: int) -> int:
+    """The number of a site's class one way, and of the netem in it."""
+    return _SITES[way] + index
+
+
+def queue_handle(way: int, index: int) -> int:
+    """The number of the queue below that netem."""
+    return _WAITING + site_handle(way, index)
+
+
 def root() -> list[str]:
     """The bare tree, that `queues` fills."""
     return ["qdisc replace dev @DEV@ root handle 1: stab overhead -14 mtu 2048 tsize 512 htb default 0"]

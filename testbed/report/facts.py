@@ -9,13 +9,12 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from emulator.topology import Topology
-from testbed.costs import Cost, costs
+from testbed.costs import Cost, Dropped, costs, drops, lost_wire
 from trainer.record import Run
 
 Outer = TypeVar("Outer", int, str)
 Amount = TypeVar("Amount", int, float)
 
-WAN = ("model", "update", "control")  # what crosses the WAN; pulls stay on the sites' LANs
 PHASES = ("pull", "model", "train", "update", "eval")
 LEADING = "balanced_accuracy"  # the metric that cards and comparisons lead with
 
@@ -63,6 +62,8 @@ class Facts:
     versions: Mapping[str, str]
     rounds: tuple[Round, ...]
     traffic: tuple[Cost, ...]
+    drops: tuple[Dropped, ...]
+    lost_wire: int  # bytes of rounds that were interrupted and begun again
     phases: tuple[Phase, ...]
     topology: Topology
     site_metrics: Mapping[str, Mapping[str, float]]  # of the last round, by site
@@ -99,6 +100,7 @@ class Facts:
 def read(run: Run) -> Facts:
     """Reads all that a report shows of `run`."""
     summary = run.summary()
+    cost = run.cost()
     row = run.connection.execute("SELECT started, versions FROM run").fetchone()
     ends = dict(run.connection.execute("SELECT round, emulated_end_s FROM rounds").fetchall())
     return Facts(
@@ -114,7 +116,9 @@ def read(run: Run) -> Facts:
         model_sha256=summary["model_sha256"] or "",
         versions={name: str(version) for name, version in json.loads(row[1] or "{}").items()},
         rounds=tuple(_round(entry, ends) for entry in summary["rounds"]),
-        traffic=tuple(costs(run.cost())),
+        traffic=tuple(costs(cost)),
+        drops=tuple(drops(cost)),
+        lost_wire=lost_wire(cost),
         phases=tuple(
             Phase(number, site, phase, seconds, bool(modelled))
             for number, site, phase, seconds, modelled in run.connection.execute(

@@ -32,6 +32,7 @@ def single(facts: Facts) -> str:
         facts=facts,
         summary=tables.summary(facts),
         costs=tables.costs(facts),
+        overhead=tables.overhead_sentence(facts),
         rounds=tables.rounds(facts),
         scores=tables.scores(facts),
         sites=tables.sites(facts),

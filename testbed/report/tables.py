@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from testbed.costs import PURPOSES
-from testbed.report.facts import LEADING, WAN, Facts, Round
+from testbed.costs import PURPOSES, WAN, beyond, overhead, resent
+from testbed.report.facts import LEADING, Facts, Round
 from testbed.report.plots.network import round_trip_s
 from testbed.units import counted, octets, percent, rate, seconds
 
@@ -60,8 +60,9 @@ def summary(facts: Facts) -> tuple[Card, ...]:
 
 
 def costs(facts: Facts) -> Table:
-    """Wire bytes by round and purpose, with payload and what the wire carried beyond it."""
-    head = ("round", *PURPOSES, "wire", "payload", "overhead", "emulated time", "wall time")
+    """Wire bytes by round and purpose, with payload, what the wire carried beyond it, and what was dropped."""
+    measured = ("wire", "payload", "overhead", "sent again", "lost", "overflowed")
+    head = ("round", *PURPOSES, *measured, "emulated time", "wall time")
     rows = [_cost(facts, (r,), str(r.number)) for r in facts.rounds]
     return Table(head, _cells([*rows, _cost(facts, facts.rounds, "all")]), summed=True)
 
@@ -72,12 +73,24 @@ def _cost(facts: Facts, rounds: Sequence[Round], name: str) -> list[str]:
     by_purpose = [octets(sum(t.wire for t in traffic if t.purpose == purpose)) for purpose in PURPOSES]
     wire, payload = sum(t.wire for t in traffic), sum(t.payload for t in traffic)
     spent = [seconds(sum(r.emulated_s for r in rounds)), seconds(sum(r.wall_s for r in rounds))]
-    return [name, *by_purpose, octets(wire), octets(payload), overhead(wire, payload), *spent]
+    again = resent(traffic)
+    sent_again = "-" if again is None else octets(again)
+    dropped = [d for d in facts.drops if d.round in numbers]
+    packets = (
+        [f"{sum(d.lost for d in dropped):,}", f"{sum(d.overflowed for d in dropped):,}"] if dropped else ["-", "-"]
+    )
+    return [name, *by_purpose, octets(wire), octets(payload), beyond(wire, payload), sent_again, *packets, *spent]
 
 
-def overhead(wire: int, payload: int) -> str:
-    """What the wire carried beyond the payload, as a share of the payload."""
-    return percent(wire / payload - 1) if payload else "-"
+def overhead_sentence(facts: Facts) -> str:
+    """What the WAN carried beyond the payload, and what was sent again and dropped."""
+    said = f"Over the WAN: overhead {overhead([t for t in facts.traffic if t.purpose in WAN])}."
+    if facts.drops:
+        lost, overflowed = sum(d.lost for d in facts.drops), sum(d.overflowed for d in facts.drops)
+        said += f" The router dropped {counted(lost, 'packet')} on the lines and {overflowed:,} at full queues."
+    if facts.lost_wire:
+        said += f" {octets(facts.lost_wire)} more went into rounds that were interrupted and begun again."
+    return said
 
 
 def rounds(facts: Facts) -> Table:

@@ -89,9 +89,17 @@ class Conductor:
         self._tell(
             "started", run=self._config.run_folder.name, rounds=asked, first=first, sites=len(self._config.sites)
         )
-        self._meters.begin()
+        self._begin_counting(first)
         for number in range(first, asked + 1):
             models, emulated = await self._round(number, models, emulated)
+
+    def _begin_counting(self, first: int) -> None:
+        """What crossed the wire for rounds that were lost is kept apart, and said."""
+        mark, lost = self._meters.begin(self._writer.mark)
+        if mark is not None:
+            self._writer.begin_counting(mark, first, lost)
+        if lost is not None:
+            self._tell("lost-traffic", before_round=first, wire_bytes=sum(count.rx + count.tx for count in lost.wire))
 
     def _begun(self, initial: Weights) -> Models:
         if not self._algorithm.exchanges:
@@ -184,7 +192,7 @@ class Conductor:
     def _record(
         self, book: Book, models: Models, participants: tuple[str, ...], start: float, end: float
     ) -> RoundRecord:
-        payload, wire = self._meters.read()
+        measured = self._meters.read()
         return RoundRecord(
             number=book.number,
             started=book.started,
@@ -197,8 +205,11 @@ class Conductor:
             missing=dict(sorted(book.missing.items())),
             metrics=metrics(self._desk.reports, self._classes),
             times=book.times(),
-            payload=(*book.pull_bytes(), *payload),
-            wire=tuple(wire),
+            payload=(*book.pull_bytes(), *measured.payload),
+            wire=measured.wire,
+            resent=measured.resent,
+            drops=measured.drops,
+            mark=measured.mark,
         )
 
     def _lose(self, book: Book, lost: Lost) -> None:

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import Literal, NoReturn
 
 import anyio
 import uvicorn
@@ -21,14 +21,11 @@ from trainer.errors import RunFailed, WrongState
 from trainer.hub.app import app
 from trainer.hub.conductor import Conductor
 from trainer.hub.desk import Desk, Port
-from trainer.hub.meters import Meters
+from trainer.hub.meters import Counters, Meters
 from trainer.launcher_line import Line, News
 from trainer.learning import initial
 from trainer.messages import Trouble
 from trainer.record import Writer
-
-if TYPE_CHECKING:
-    from emulator.ledger import Ledger
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -165,9 +162,15 @@ class _Hub:
             desk=self._desk,
             stage=self._stage,
             writer=writer,
-            meters=Meters(self._desk, _ledger(self._config)),
+            meters=Meters(self._desk, self._counters(), self._config.run_folder.name),
             say=say,
         )
+
+    def _counters(self) -> Counters | None:
+        if not self._config.ledger:
+            return None
+        indices = {place.name: self._sites[place.name].index for place in self._config.sites}
+        return Counters.of(self._config.world, indices)
 
 
 def _server(service: ASGIApp) -> uvicorn.Server:
@@ -184,11 +187,3 @@ def _server(service: ASGIApp) -> uvicorn.Server:
             date_header=False,
         )
     )
-
-
-def _ledger(config: LaunchConfig) -> "Ledger | None":
-    if not config.ledger:
-        return None
-    from emulator.ledger import Ledger  # only inside a world: it needs the kernel's counters
-
-    return Ledger([site.name for site in config.sites])

@@ -7,7 +7,20 @@ RUN/lock             held while it is trained       RUN/models/SHA256.*     ever
 
 from trainer.record.folder import Lock
 from trainer.record.reader import Run, runs
-from trainer.record.rounds import Bytes, RoundRecord, Time
+from trainer.record.rounds import Bytes, Dropped, Lost, Mark, Resent, RoundRecord, Time
 from trainer.record.writer import Last, Writer
 
-__all__ = ["Bytes", "Last", "Lock", "RoundRecord", "Run", "Time", "Writer", "runs"]
+__all__ = [
+    "Bytes",
+    "Dropped",
+    "Last",
+    "Lock",
+    "Lost",
+    "Mark",
+    "Resent",
+    "RoundRecord",
+    "Run",
+    "Time",
+    "Writer",
+    "runs",
+]

@@ -12,6 +12,10 @@ from trainer.record.schema import PURPOSES
 
 _ALWAYS = ("accuracy", "balanced_accuracy", "loss", "worst_site_accuracy")
 _NOTHING = {"rx_wire": 0, "tx_wire": 0, "rx_payload": 0, "tx_payload": 0}
+_AGAIN = ("rx_retransmitted", "tx_retransmitted", "rx_repeated")
+_DROPS = ("rx_lost", "tx_lost", "rx_overflowed", "tx_overflowed")
+
+_Sites = dict[str, dict[str, dict[str, int]]]
 
 
 class Run:
@@ -86,20 +90,52 @@ class Run:
         return {**{name: entry[name] for name in names}, "rounds": rounds}
 
     def cost(self) -> dict[str, Any]:
-        """The document of `cost --json`."""
-        rounds: dict[int, dict[str, dict[str, dict[str, int]]]] = {}
+        """The document of `cost --json`. What a run did not measure (retransmissions on a kernel that does not tell
+        them, drops in an older version's run) is not in it.
+        """
+        rounds: dict[int, _Sites] = {}
         for table, kind in (("ledger", "wire"), ("transfers", "payload")):
             columns = f"round, site, purpose, rx_{kind}, tx_{kind}"
             query = f"SELECT {columns} FROM {table} ORDER BY round, site"  # noqa: S608 - own names
             for number, site, purpose, rx, tx in self.connection.execute(query):
                 purposes = rounds.setdefault(number, {}).setdefault(site, {p: dict(_NOTHING) for p in PURPOSES})
                 purposes[purpose] |= {f"rx_{kind}": rx, f"tx_{kind}": tx}
-        total = self._one("SELECT coalesce(sum(rx_wire + tx_wire), 0) FROM ledger")
+        for number, site, purpose, *again in self._later("retransmissions"):
+            rounds[number][site][purpose] |= dict(zip(_AGAIN, again, strict=True))
+        drops: dict[int, dict[str, dict[str, int]]] = {}
+        for number, site, *counts in self._later("drops"):
+            drops.setdefault(number, {})[site] = dict(zip(_DROPS, counts, strict=True))
+        lost = self._lost()
+        wasted = sum(
+            c["rx_wire"] + c["tx_wire"] for one in lost for site in one["sites"].values() for c in site.values()
+        )
         return {
             "run": self._one("SELECT id FROM run"),
-            "total_wire_bytes": total,
-            "rounds": [{"round": number, "sites": sites} for number, sites in sorted(rounds.items())],
+            "total_wire_bytes": self._one("SELECT coalesce(sum(rx_wire + tx_wire), 0) FROM ledger") + wasted,
+            "rounds": [
+                {"round": number, "sites": sites, **({"drops": drops[number]} if number in drops else {})}
+                for number, sites in sorted(rounds.items())
+            ],
+            "lost": lost,
         }
+
+    def _lost(self) -> list[dict[str, Any]]:
+        """Wire bytes of rounds that were interrupted and begun again, by the round before which they lie."""
+        found: dict[int, _Sites] = {}
+        for before_round, site, purpose, rx, tx, *_ in self._later("lost"):
+            counts = (
+                found.setdefault(before_round, {})
+                .setdefault(site, {})
+                .setdefault(purpose, {"rx_wire": 0, "tx_wire": 0})
+            )
+            counts["rx_wire"] += rx
+            counts["tx_wire"] += tx
+        return [{"before_round": number, "sites": sites} for number, sites in sorted(found.items())]
+
+    def _later(self, table: str) -> list[tuple[Any, ...]]:
+        """The rows of a table that an older version's run does not have."""
+        there = self._one(f"SELECT count(*) FROM sqlite_master WHERE name = '{table}'")  # noqa: S608 - own names
+        return self.connection.execute(f"SELECT * FROM {table}").fetchall() if there else []  # noqa: S608 - own names
 
     def topology(self) -> Topology:
         """The topology that it ran on."""

@@ -28,6 +28,45 @@ class Bytes:
 
 
 @dataclass(frozen=True)
+class Resent:
+    """Wire bytes of one purpose that TCP sent again: by the site (`tx`), and to it (`rx`, at the sender); `rx_repeated`
+    is what of the latter reached the site a second time.
+    """
+
+    site: str
+    purpose: str
+    rx: int
+    tx: int
+    rx_repeated: int
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Packets that the router dropped: lost on the line as the topology asks, or at a queue that overflowed."""
+
+    site: str
+    rx_lost: int
+    tx_lost: int
+    rx_overflowed: int
+    tx_overflowed: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A world's counters at the moment when a round ended: where the next one begins. `world` names one world."""
+
+    world: str
+    counted: tuple[Bytes, ...]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Wire bytes of rounds that never became whole."""
+
+    wire: tuple[Bytes, ...]
+
+
+@dataclass(frozen=True)
 class RoundRecord:
     """One whole round. `participants` are the sites whose update is in the model. `missing` says why a site's
     part is not whole: a site that was lost after its update is named in both. `metrics` are by site; '' is
@@ -47,3 +86,6 @@ class RoundRecord:
     times: tuple[Time, ...]
     payload: tuple[Bytes, ...]
     wire: tuple[Bytes, ...]
+    resent: tuple[Resent, ...] = ()
+    drops: tuple[Dropped, ...] = ()
+    mark: Mark | None = None

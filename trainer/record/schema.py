@@ -31,4 +31,25 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID;
 """
 
+# Tables that came later: a run that an older version began gets them when it goes on, and may be read without them.
+LATER = """
+CREATE TABLE IF NOT EXISTS retransmissions ( -- wire bytes, by the sender's TCP; rx_repeated: those that came twice
+    round INTEGER NOT NULL, site TEXT NOT NULL, purpose TEXT NOT NULL, rx_retransmitted INTEGER NOT NULL,
+    tx_retransmitted INTEGER NOT NULL, rx_repeated INTEGER NOT NULL, PRIMARY KEY (round, site, purpose)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS drops ( -- packets, by the router: on the line as asked, and at queues that were full
+    round INTEGER NOT NULL, site TEXT NOT NULL, rx_lost INTEGER NOT NULL, tx_lost INTEGER NOT NULL,
+    rx_overflowed INTEGER NOT NULL, tx_overflowed INTEGER NOT NULL, PRIMARY KEY (round, site)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lost ( -- traffic of rounds that were interrupted and begun again
+    before_round INTEGER NOT NULL, site TEXT NOT NULL, purpose TEXT NOT NULL, rx_wire INTEGER NOT NULL,
+    tx_wire INTEGER NOT NULL, rx_packets INTEGER NOT NULL, tx_packets INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS mark ( -- the world's counters when the last whole round ended
+    world TEXT NOT NULL, site TEXT NOT NULL, purpose TEXT NOT NULL, rx_wire INTEGER NOT NULL,
+    tx_wire INTEGER NOT NULL, rx_packets INTEGER NOT NULL, tx_packets INTEGER NOT NULL,
+    PRIMARY KEY (site, purpose)
+) WITHOUT ROWID;
+"""
+
 PURPOSES = ("pull", "model", "update", "control")

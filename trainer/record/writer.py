@@ -7,7 +7,7 @@ import platform
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,8 +15,8 @@ from emulator.writing import write_whole
 from trainer.config import LaunchConfig
 from trainer.errors import CannotResume
 from trainer.record import folder as files
-from trainer.record.rounds import Bytes, RoundRecord
-from trainer.record.schema import SCHEMA
+from trainer.record.rounds import Bytes, Lost, Mark, RoundRecord
+from trainer.record.schema import LATER, SCHEMA
 from trainer.weights import sha256
 
 _VERSIONED = ("pacs-testbed", "torch", "numpy", "pydicom")
@@ -135,6 +135,7 @@ class Writer:
         self._database = sqlite3.connect(self._folder / files.DATABASE, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(LATER)
         self._database.execute("UPDATE run SET state = 'running', ended = NULL, why = NULL")
         self._events = (self._folder / files.EVENTS).open("a", encoding="utf-8")
         return self
@@ -150,6 +151,19 @@ class Writer:
             "SELECT round, model_sha256, emulated_end_s FROM rounds ORDER BY round DESC LIMIT 1"
         ).fetchone()
         return None if row is None else Last(*row)
+
+    @property
+    def mark(self) -> Mark | None:
+        """The world's counters where counting stands; None before it has begun."""
+        rows = self._database.execute("SELECT * FROM mark").fetchall()
+        return Mark(rows[0][0], tuple(Bytes(*row[1:]) for row in rows)) if rows else None
+
+    def begin_counting(self, mark: Mark, before_round: int, lost: Lost | None) -> None:
+        """Counting starts at `mark`; what was `lost` until then is kept beside the rounds."""
+        with self._transaction():
+            if lost is not None:
+                self._put("lost", [_wire_row(before_round, count) for count in lost.wire])
+            self._set_mark(mark)
 
     def event(self, event: str, **fields: object) -> None:
         """Appends one event, with its time, to the log."""
@@ -179,12 +193,20 @@ class Writer:
             self._put("times", [(kept.number, t.site, t.phase, t.seconds, int(t.modelled)) for t in kept.times])
             self._put("transfers", [(kept.number, b.site, b.purpose, b.rx, b.tx) for b in kept.payload])
             self._put("ledger", [_wire_row(kept.number, b) for b in kept.wire])
+            self._put("retransmissions", [(kept.number, *astuple(resent)) for resent in kept.resent])
+            self._put("drops", [(kept.number, *astuple(dropped)) for dropped in kept.drops])
+            if kept.mark is not None:
+                self._set_mark(kept.mark)
             self._database.execute("UPDATE run SET model_sha256 = ?", (kept.model_sha256,))
 
     def end(self, state: Literal["done", "interrupted", "failed"], why: str | None = None) -> None:
         """How the run ended."""
         self._database.execute("UPDATE run SET state = ?, ended = ?, why = ?", (state, utc_now(), why))
         self.event("ended", state=state, why=why)
+
+    def _set_mark(self, mark: Mark) -> None:
+        self._database.execute("DELETE FROM mark")
+        self._put("mark", [(mark.world, *astuple(count)) for count in mark.counted])
 
     def _put(self, table: str, rows: list[tuple[object, ...]]) -> None:
         if rows:

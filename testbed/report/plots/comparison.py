@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from testbed.costs import PURPOSES
-from testbed.report.facts import LEADING, WAN, Facts, Round
+from testbed.costs import PURPOSES, WAN
+from testbed.report.facts import LEADING, Facts, Round
 from testbed.report.plots.learning import chance_line, time_unit
 from testbed.report.plots.traffic import byte_axis, stacked
 from testbed.report.theme import SERIES, style, svg

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from testbed.costs import PURPOSES
-from testbed.report.facts import WAN, Facts
+from testbed.costs import PURPOSES, WAN
+from testbed.report.facts import Facts
 from testbed.report.theme import PURPOSE, style, svg
 from testbed.units import octets
 
