@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,52 @@ def test_a_killed_trainer_resumes_at_the_round_it_lost(world: World, whole: Run)
     assert resumed.until("started")["first"] in (2, 3)
     assert resumed.ended() == 0
     assert models(resumed.run()) == models(whole)
+
+
+def test_what_a_killed_trainers_lost_round_cost_is_kept_beside_the_rounds(world: World, whole: Run) -> None:
+    before = _carried(world)
+    trainer = Trainer(world, "lost")
+    trainer.until("round", round=1)
+    trainer.until("round-started", round=2)
+    time.sleep(0.5)  # in the middle of a round
+    trainer.process.signal(signal.SIGKILL)
+    trainer.ended()
+    resumed = Trainer(world, "lost", resume=True)
+    said = resumed.until("lost-traffic")
+    assert resumed.ended() == 0
+    cost = resumed.run().cost()
+    (lost,) = cost["lost"]
+    of_rounds = sum(_wire(entry["sites"]) for entry in cost["rounds"])
+    assert (lost["before_round"], _wire(lost["sites"])) == (said["before_round"], said["wire_bytes"])
+    assert _wire(lost["sites"]) > 500
+    assert cost["total_wire_bytes"] == of_rounds + _wire(lost["sites"])
+    # All that the interfaces carried is there, but for the first polls and the last goodbyes.
+    assert 0 <= _carried(world) - before - cost["total_wire_bytes"] < 20_000
+
+
+def test_another_runs_traffic_is_not_taken_for_that_of_a_lost_round(world: World) -> None:
+    trainer = Trainer(world, "first")
+    trainer.until("round", round=1)
+    trainer.process.signal(signal.SIGKILL)
+    trainer.ended()
+    assert Trainer(world, "second").ended() == 0
+    resumed = Trainer(world, "first", resume=True)
+    assert resumed.ended() == 0
+    assert resumed.run().cost()["lost"] == []
+
+
+def _wire(sites: dict[str, Any]) -> int:
+    return sum(count["rx_wire"] + count["tx_wire"] for purposes in sites.values() for count in purposes.values())
+
+
+def _carried(world: World) -> int:
+    """IP bytes that all workers' interfaces have carried."""
+    total = 0
+    for one in world.topology.sites:
+        printed = world.output(f"{one.name}/worker", ["ip", "-j", "-s", "link", "show", "eth0"])[1]
+        for count in json.loads(printed)[0]["stats64"].values():
+            total += count["bytes"] - 14 * count["packets"]
+    return total
 
 
 def test_ctrl_c_leaves_no_process_in_the_world(world: World) -> None:

@@ -1,14 +1,17 @@
 """The kernel's counters agree with the interface, and with an independent capture, to the byte."""
 
+import itertools
 import json
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from captures import captured, fields
 
+from emulator.ledger import Count, Purpose, moved
 from emulator.places import HUB_ADDRESS, MODEL_PORT, UPDATE_PORT
 from emulator.worlds import World
 
@@ -25,11 +28,10 @@ print(json.dumps({site: {p: dataclasses.asdict(c) for p, c in parts.items()} for
 """
 
 
-def _snap(world: World) -> dict[str, dict[str, int]]:
+def _snap(world: World) -> dict[Purpose, Count]:
     code, printed = world.output("hub", [sys.executable, "-c", _READ, _ROOT, SITE])
     assert code == 0, printed
-    parts: dict[str, dict[str, int]] = json.loads(printed)[SITE]
-    return parts
+    return {purpose: Count(**count) for purpose, count in json.loads(printed)[SITE].items()}
 
 
 def _interface(world: World) -> dict[str, dict[str, int]]:
@@ -38,7 +40,7 @@ def _interface(world: World) -> dict[str, dict[str, int]]:
     return counted
 
 
-def _both(world: World) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
+def _both(world: World) -> tuple[dict[Purpose, Count], dict[str, dict[str, int]]]:
     """The ledger's and the interface's counters at a moment when nothing moved between the two readings."""
     for _ in range(50):
         before, parts, after = _interface(world), _snap(world), _interface(world)
@@ -63,38 +65,47 @@ def test_the_parts_add_up_to_the_interfaces_total(network: World) -> None:
     network.output(f"{SITE}/worker", ["ping", "-c", "3", "-i", "0.1", HUB_ADDRESS])
     parts, total = _both(network)
     for way in ("rx", "tx"):
-        frames = sum(parts[p][f"{way}_packets"] - first_parts[p][f"{way}_packets"] for p in parts)
-        counted = sum(parts[p][f"{way}_bytes"] - first_parts[p][f"{way}_bytes"] for p in parts)
+        since = moved({SITE: first_parts}, {SITE: parts})[SITE]
+        frames = sum(getattr(count, f"{way}_packets") for count in since.values())
+        counted = sum(getattr(count, f"{way}_bytes") for count in since.values())
         assert frames == total[way]["packets"] - first_total[way]["packets"]
         assert counted + 14 * frames == total[way]["bytes"] - first_total[way]["bytes"]
-    assert parts["update"]["tx_bytes"] > 2_500_000
-    assert parts["model"]["rx_bytes"] > 2_500_000
+    assert parts["update"].tx_bytes > 2_500_000
+    assert parts["model"].rx_bytes > 2_500_000
 
 
 def test_a_capture_by_tshark_agrees_to_the_byte(network: World, tmp_path: Path) -> None:
-    captured = tmp_path / "site.pcapng"
-    argv = ["tshark", "-q", "-i", "eth0", "-w", str(captured), "-B", "64"]
-    capture = network.run(f"{SITE}/worker", argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(100):
-        network.output(f"{SITE}/worker", ["ping", "-c", "1", "-W", "1", HUB_ADDRESS])
-        if captured.exists() and captured.stat().st_size > 1000:
-            break
-        time.sleep(0.1)
-    before = _snap(network)
-    _traffic(network, UPDATE_PORT)
-    _traffic(network, MODEL_PORT, "-R")
-    time.sleep(1.5)  # the capture writes in blocks
-    after = _snap(network)
-    capture.signal(signal.SIGINT)
-    capture.wait()
-    for purpose, port in (("update", UPDATE_PORT), ("model", MODEL_PORT)):
+    with captured(network, f"{SITE}/worker", "eth0", tmp_path / "site.pcapng") as capture:
+        before = _snap(network)
+        _traffic(network, UPDATE_PORT)
+        _traffic(network, MODEL_PORT, "-R")
+        after = _snap(network)
+    _same(capture, [moved({SITE: before}, {SITE: after})[SITE]])
+
+
+def test_what_flows_over_boundaries_is_counted_once_as_the_capture_shows(network: World, tmp_path: Path) -> None:
+    with captured(network, f"{SITE}/worker", "eth0", tmp_path / "site.pcapng") as capture:
+        snaps = [_snap(network)]
+        server = network.run("hub", ["iperf3", "-s", "-1", "-p", str(UPDATE_PORT)], stdout=subprocess.DEVNULL)
+        time.sleep(0.3)
+        argv = ["iperf3", "-c", HUB_ADDRESS, "-p", str(UPDATE_PORT), "-t", "3"]
+        client = network.run(f"{SITE}/worker", argv, stdout=subprocess.DEVNULL)
+        for _ in range(6):
+            time.sleep(0.3)
+            snaps.append(_snap(network))
+        assert client.wait() == 0
+        server.wait()
+        snaps.append(_snap(network))
+    parts = [moved({SITE: before}, {SITE: after})[SITE] for before, after in itertools.pairwise(snaps)]
+    assert sum(part["update"].tx_bytes > 50_000 for part in parts) >= 5  # it flowed over the boundaries indeed
+    _same(capture, parts)
+
+
+def _same(capture: Path, parts: Sequence[Mapping[Purpose, Count]]) -> None:
+    """The parts add up to what the capture shows, in bytes and packets."""
+    ports: tuple[tuple[Purpose, int], ...] = (("update", UPDATE_PORT), ("model", MODEL_PORT))
+    for purpose, port in ports:
         for way, field in (("rx", "tcp.srcport"), ("tx", "tcp.dstport")):
-            lengths = _lengths(captured, f"{field} == {port}")
-            assert len(lengths) == after[purpose][f"{way}_packets"] - before[purpose][f"{way}_packets"]
-            assert sum(lengths) == after[purpose][f"{way}_bytes"] - before[purpose][f"{way}_bytes"]
-
-
-def _lengths(captured: Path, wanted: str) -> list[int]:
-    argv = ["tshark", "-r", str(captured), "-Y", wanted, "-T", "fields", "-e", "ip.len"]
-    printed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    return [int(line) for line in printed.split()]
+            lengths = [length for (length,) in fields(capture, f"{field} == {port}", ["ip.len"])]
+            assert len(lengths) == sum(getattr(part[purpose], f"{way}_packets") for part in parts)
+            assert sum(lengths) == sum(getattr(part[purpose], f"{way}_bytes") for part in parts)

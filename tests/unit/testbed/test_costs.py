@@ -3,7 +3,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.costs import COUNTS, PURPOSES, costs, grouped, payload, wire
+from testbed.costs import COUNTS, PURPOSES, costs, grouped, lost_wire, overhead, payload, resent, wire
 
 numbers = st.integers(min_value=0, max_value=2**50)
 entry = st.fixed_dictionaries({purpose: st.fixed_dictionaries(dict.fromkeys(COUNTS, numbers)) for purpose in PURPOSES})
@@ -32,3 +32,24 @@ def test_the_parts_add_up_to_the_whole_by_round_by_site_and_by_purpose(document:
 def test_a_count_that_is_left_out_is_zero() -> None:
     (found,) = costs({"rounds": [{"round": 1, "sites": {"chu-01": {"model": {"rx_wire": 5}}}}]})
     assert (found.rx_wire, found.tx_wire, found.rx_payload, found.tx_payload) == (5, 0, 0, 0)
+
+
+def test_the_overhead_says_how_much_of_it_crossed_the_interface_twice() -> None:
+    counts = {"rx_wire": 1041, "rx_payload": 1000, "rx_retransmitted": 90, "tx_retransmitted": 7, "rx_repeated": 20}
+    found = list(costs({"rounds": [{"round": 1, "sites": {"chu-01": {"model": counts}}}]}))
+    assert overhead(found) == "4.1 %, of it 2.7 % retransmitted"
+    assert resent(found) == 97
+
+
+def test_what_was_not_measured_is_not_said() -> None:
+    found = list(
+        costs({"rounds": [{"round": 1, "sites": {"chu-01": {"model": {"rx_wire": 1041, "rx_payload": 1000}}}}]})
+    )
+    assert overhead(found) == "4.1 %"
+    assert resent(found) is None
+    assert overhead([]) == "-"
+
+
+def test_lost_rounds_are_added_up() -> None:
+    part = {"model": {"rx_wire": 5, "tx_wire": 1}, "control": {"rx_wire": 0, "tx_wire": 4}}
+    assert lost_wire({"lost": [{"before_round": 2, "sites": {"a": part, "b": part}}]}) == 20

@@ -1,6 +1,7 @@
 """The record: what is written is read back, and what was lost is said."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from emulator.topology import Training
 from trainer.config import LaunchConfig, SitePlace, read
 from trainer.errors import CannotResume, NoRun, RunBusy, WrongInput
-from trainer.record import Bytes, Lock, RoundRecord, Run, Time, Writer, runs
+from trainer.record import Bytes, Dropped, Lock, Lost, Mark, Resent, RoundRecord, Run, Time, Writer, runs
 from trainer.record.writer import prepare
 
 TRAINING = Training("dementia", "fedavg", 2, 1, 8, 0.05, 0.25, True, {"momentum": 0.5})
@@ -74,6 +75,48 @@ def test_a_round_is_read_back_as_it_was_written(config: LaunchConfig) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         run.connection.execute("DELETE FROM rounds")
     run.close()
+
+
+def test_retransmissions_drops_and_the_traffic_of_lost_rounds_are_told_beside_the_ledger(config: LaunchConfig) -> None:
+    prepare(config)
+    marks = [Mark("world-1", (Bytes("lyon", "update", at, 2 * at, 1, 2),)) for at in (10, 20, 30)]
+    with Writer(config.run_folder) as writer:
+        assert writer.mark is None
+        writer.begin_counting(marks[0], 1, None)
+        kept = round_record(1, writer.keep(b"model"))
+        resent, dropped = Resent("lyon", "update", 0, 150, 0), Dropped("lyon", 1, 2, 3, 4)
+        writer.close_round(replace(kept, resent=(resent,), drops=(dropped,), mark=marks[1]))
+        assert writer.mark == marks[1]
+    for _ in range(2):  # it was killed twice before the round became whole
+        with Writer(config.run_folder) as writer:
+            writer.begin_counting(marks[2], 2, Lost((Bytes("lyon", "update", 10, 20, 1, 1),)))
+            assert writer.mark == marks[2]
+    run = Run.open(config.run_folder.parent.parent)
+    cost = run.cost()
+    run.close()
+    (entry,) = cost["rounds"]
+    assert entry["sites"]["lyon"]["update"]["tx_retransmitted"] == 150
+    assert "tx_retransmitted" not in entry["sites"]["lyon"]["control"]  # not measured is not nothing
+    assert entry["drops"] == {"lyon": {"rx_lost": 1, "tx_lost": 2, "rx_overflowed": 3, "tx_overflowed": 4}}
+    lost = {"lyon": {"update": {"rx_wire": 20, "tx_wire": 40}}}
+    assert cost["lost"] == [{"before_round": 2, "sites": lost}]
+    assert cost["total_wire_bytes"] == 1082 + 60
+
+
+def test_a_run_of_an_older_version_is_read_and_gone_on_with(config: LaunchConfig) -> None:
+    prepare(config)
+    with Writer(config.run_folder) as writer:
+        writer.close_round(round_record(1, writer.keep(b"model")))
+    database = sqlite3.connect(config.run_folder / "run.sqlite")
+    for table in ("retransmissions", "drops", "lost", "mark"):
+        database.execute(f"DROP TABLE {table}")
+    database.close()
+    run = Run.open(config.run_folder.parent.parent)
+    assert run.cost()["total_wire_bytes"] == 1082
+    run.close()
+    with Writer(config.run_folder) as writer:
+        assert writer.mark is None
+        writer.close_round(round_record(2, writer.keep(b"model")))
 
 
 def test_a_run_that_nobody_holds_is_interrupted_and_one_that_is_held_runs(config: LaunchConfig) -> None:
