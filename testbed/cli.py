@@ -21,6 +21,7 @@ NAMES = (
     "doctor",
     "validate",
     "schema",
+    "plan",
     "up",
     "ls",
     "status",

@@ -17,6 +17,8 @@ from emulator.places import DICOMWEB_PORT, pacs_address
 from emulator.topology import Cohort, Compute, Hub, Pacs, Site, Topology, Training, dump
 from emulator.worlds import World
 from nodes import cohorts, pacs
+from nodes.cohorts.sizes import computed, studies_of
+from testbed.planning import plan, total
 from trainer.config import LaunchConfig, SitePlace
 from trainer.record import Run
 
@@ -149,6 +151,39 @@ def test_transfers_take_as_long_as_the_links_ask_for(whole: Run) -> None:
         assert floor <= seconds < 1.5 * floor + 0.5
     (modelled,) = whole.connection.execute(query, ("adsl", "train")).fetchone()
     assert modelled == pytest.approx(0.03 * 2 * 6)  # seconds a sample × epochs × samples
+
+
+def test_a_plan_foresees_bytes_and_seconds_of_a_run_within_a_tenth(world: World, whole: Run) -> None:
+    foreseen = plan(world.topology, world.folder.parents[1] / "cache")
+    cost = whole.cost()["rounds"]
+    query = "SELECT phase, seconds FROM times WHERE round = 2 AND site = ?"
+    for number, planned in ((1, foreseen.first), (2, foreseen.later), (3, foreseen.later)):
+        for name, counted in cost[number - 1]["sites"].items():
+            for purpose in ("pull", "model", "update"):
+                parts = counted[purpose]
+                # What a new connection on a slow line sends into a full queue, and again, depends on TCP alone.
+                again = parts["tx_retransmitted"] + parts["rx_repeated"]
+                found = parts["rx_wire"] + parts["tx_wire"] - again
+                expected = total(planned.sites[name].wire, purpose)
+                assert expected == pytest.approx(found, rel=0.1), (number, name, purpose)
+            assert total(planned.sites[name].wire) == pytest.approx(_wire({name: counted}), rel=0.1)
+    for name, planned_site in foreseen.later.sites.items():
+        took = dict(whole.connection.execute(query, (name,)).fetchall())
+        assert planned_site.seconds["update"] == pytest.approx(took["update"], rel=0.1, abs=0.02)
+        assert planned_site.seconds["train"] == pytest.approx(took["train"])
+        assert planned_site.seconds["eval"] == pytest.approx(took["eval"])
+    emulated_s = min(
+        seconds for (seconds,) in whole.connection.execute("SELECT emulated_s FROM rounds WHERE round > 1")
+    )
+    assert foreseen.later.seconds == pytest.approx(emulated_s, rel=0.1)
+
+
+def test_studies_that_are_not_baked_yet_are_foreseen_as_if_they_were(world: World) -> None:
+    site = world.topology.sites[0]
+    baked = studies_of(site, world.topology.seed, world.folder.parents[1] / "cache")
+    assert baked.source == "baked"
+    assert computed(site.cohort).instances == baked.instances
+    assert computed(site.cohort).bytes == pytest.approx(baked.bytes, rel=0.01)
 
 
 def test_two_runs_of_one_seed_give_one_model(world: World, whole: Run) -> None:
