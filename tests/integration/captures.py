@@ -39,8 +39,21 @@ def _wait_until_it_sees(world: World, place: str, file: Path) -> None:
 
 
 def fields(file: Path, wanted: str, names: Sequence[str]) -> list[tuple[int, ...]]:
-    """These fields, whole numbers, of all packets that a display filter lets through."""
-    argv = ["tshark", "-r", str(file), "-Y", wanted, "-T", "fields", *(part for name in names for part in ("-e", name))]
+    """These fields, whole numbers, of all packets that a display filter lets through; where ICMP carries a part of
+    another packet, its own.
+    """
+    argv = [
+        "tshark",
+        "-r",
+        str(file),
+        "-Y",
+        wanted,
+        "-T",
+        "fields",
+        "-E",
+        "occurrence=f",
+        *(part for name in names for part in ("-e", name)),
+    ]
     printed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     return [tuple(int(field) for field in line.split("\t")) for line in printed.splitlines()]
 
