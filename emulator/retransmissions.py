@@ -16,7 +16,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal, Self
 
-from emulator.inside.agent import at, namespace
+from emulator.inside.agent import at, pin
 from emulator.ledger import PURPOSES, Purpose, attributes, messages
 from emulator.places import (
     CONTROL_PORT,
@@ -25,6 +25,7 @@ from emulator.places import (
     HUB_ADDRESS,
     MODEL_PORT,
     UPDATE_PORT,
+    gateway_address,
     worker_address,
 )
 
@@ -96,7 +97,9 @@ class Retransmissions:
 
     def __init__(self, sites: Mapping[str, int]) -> None:
         self._sites = dict(sites)
-        self._site_at = {worker_address(index): name for name, index in sites.items()}
+        # Through a Toxiproxy a site reaches the hub from its gateway.
+        ends = (worker_address, gateway_address)
+        self._site_at = {address(index): name for name, index in sites.items() for address in ends}
         self._tally = Tally()
         self._before: dict[Key, Repeated] = {}
         self._listeners = {place: _Listener(place) for place in _places(sites)}
@@ -141,7 +144,7 @@ class Retransmissions:
 
 def _places(sites: Iterable[str]) -> Sequence[str]:
     """The hub, every worker, and every PACS whose machine is a namespace (a virtual one has a kernel of its own)."""
-    pacs = [f"{site}/pacs" for site in sites if (Path("/run/netns") / namespace(f"{site}/pacs")).exists()]
+    pacs = [f"{site}/pacs" for site in sites if Path(pin(f"{site}/pacs")).exists()]
     return ["hub", *(f"{site}/worker" for site in sites), *pacs]
 
 

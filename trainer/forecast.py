@@ -1,7 +1,7 @@
 """What a round will cost, from a topology and a model's size alone: wire bytes by purpose, seconds by phase. Pure.
 
-It follows the conductor's phases. Every formula is one of a line at rest with TCP in good health: what lost packets cost
-in time is not in it, nor what a new connection on a slow line sends into a full queue, and again.
+It follows the conductor's phases. Every formula is one of a line at rest with TCP in good health: what lost packets
+cost in time is not in it, nor what a new connection on a slow line sends into a full queue, and again.
 """
 
 import math
