@@ -13,6 +13,7 @@ import os
 import sqlite3
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,15 +69,25 @@ def _counted(world: World) -> Amounts:
     )
 
 
-def _seen(site: str, index: int, file: Path) -> Amounts:
-    """What tshark saw at a site, but for the pings that told it that it could see."""
+def _at_rest(world: World) -> tuple[Amounts, float]:
+    """The counters at a moment (s since 1970) around which nothing passed."""
+    for _ in range(50):
+        counted, moment = _counted(world), time.time()
+        if counted == _counted(world):
+            return counted, moment
+    raise AssertionError("the sites never came to rest")
+
+
+def _seen(site: str, index: int, file: Path, since: float, until: float) -> Amounts:
+    """What tshark saw at a site between two moments."""
     captures = importlib.import_module("captures")
     found: Amounts = Counter()
     for way, side, end in (("rx", "src", "dst"), ("tx", "dst", "src")):
-        ours = f"eth.{end} == {lan_mac(3, index)}"
+        within = f"frame.time_epoch > {since:.6f} && frame.time_epoch < {until:.6f}"
+        ours = f"{within} && eth.{end} == {lan_mac(3, index)}"
         for port, size in captures.fields(file, f"{ours} && tcp && !icmp", (f"tcp.{side}port", "ip.len")):
             found[site, _PURPOSES.get(port, "control"), way] += size
-        others = captures.fields(file, f"{ours} && (!tcp || icmp) && !(icmp.type in {{0, 8}})", ["frame.len"])
+        others = captures.fields(file, f"{ours} && (!tcp || icmp)", ["frame.len"])
         found[site, "control", way] += sum(size - ETHERNET_BYTES for (size,) in others)  # ARP, mostly
     return found
 
@@ -113,12 +124,12 @@ def main() -> None:
         with contextlib.ExitStack() as stack:
             for site, file in files.items():
                 stack.enter_context(captures.captured(world, f"{site}/worker", "eth0", file))
-            before = _counted(world)
+            before, since = _at_rest(world)
             run = training.train(world, world.topology.training, world.topology.seed)
-            after = _counted(world)
+            after, until = _at_rest(world)
         seen: Amounts = Counter()
         for site in world.topology.sites:
-            seen += _seen(site.name, site.index, files[site.name])
+            seen += _seen(site.name, site.index, files[site.name], since, until)
         rounds, mark = _recorded(Path(home) / "runs" / run)
     _compare(seen, before, after, rounds, mark)
 

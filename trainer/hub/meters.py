@@ -134,9 +134,14 @@ def _resent(retransmissions: "Retransmissions | None") -> tuple[Resent, ...]:
 
 
 def _dropped(counters: Counters) -> tuple[Dropped, ...]:
+    """Nothing where the router does not answer now: the next reading has it all, and no round is lost for it."""
+    try:
+        now = counters.router.read()
+    except WrongState:
+        return ()
     return tuple(
         Dropped(site, both.rx.lost, both.tx.lost, both.rx.overflowed, both.tx.overflowed)
-        for site, both in counters.drops.take(counters.router.read()).items()
+        for site, both in counters.drops.take(now).items()
     )
 
 
