@@ -27,6 +27,9 @@ _REGIONS = {INTO_HUB: 0x0800, FROM_HUB: 0x0C00}
 _WAITING = 0x4000  # from a netem's handle to that of the queue below it
 _TABLE = {INTO_HUB: 0x100, FROM_HUB: 0x200}
 _CODEL_TARGET_S = 0.005
+_DEVIATION = {"pareto": 0.820, "paretonormal": 0.834}
+"""Of the tables that iproute2 brings, in units of the jitter; of all others it is 1."""
+_FURTHEST = 5  # deviations from the mean that a table reaches
 
 
 def path(first: Direction, second: Direction) -> Direction:
@@ -84,7 +87,7 @@ def delay_line_packets(direction: Direction) -> int:
     """Netem's limit, which must never drop: all that is on its way (rate × delay) and in the queue, in small packets,
     and 1,000 packets of head-room.
     """
-    on_its_way_bytes = direction.rate_bps * (direction.delay_s + 4 * direction.jitter_s) / 8
+    on_its_way_bytes = direction.rate_bps * (direction.delay_s + _FURTHEST * direction.jitter_s) / 8
     return 1000 + math.ceil((on_its_way_bytes + queue_bytes(direction)) / _SMALL_BYTES)
 
 
@@ -120,7 +123,8 @@ def _netem(way: int, index: int, direction: Direction) -> str:
     number = _SITES[way] + index
     delay = f"delay {direction.delay_s * 1e6:.0f}us"
     if direction.jitter_s:
-        delay += f" {direction.jitter_s * 1e6:.0f}us distribution {direction.distribution}"
+        jitter_s = direction.jitter_s / _DEVIATION.get(direction.distribution, 1.0)
+        delay += f" {jitter_s * 1e6:.0f}us distribution {direction.distribution}"
     # With a rate of its own netem keeps packets in order, as real lines do, however their delays wander.
     return (
         f"qdisc replace dev @DEV@ parent 1:{number:x} handle {number:x}: netem limit {delay_line_packets(direction)} "

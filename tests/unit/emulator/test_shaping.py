@@ -2,12 +2,14 @@
 
 import math
 import re
+import statistics
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator import duplicates, shaping
+from emulator import distributions, duplicates, shaping
 from emulator.topology.resolved import (
     Cohort,
     Compute,
@@ -135,3 +137,16 @@ def test_the_uniform_table_has_mean_0_and_deviation_1() -> None:
     values = [value / 8192 for value in shaping.UNIFORM]
     assert sum(values) / len(values) == pytest.approx(0, abs=1e-3)
     assert math.sqrt(sum(value**2 for value in values) / len(values)) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("distribution", ["normal", "pareto", "paretonormal"])
+def test_the_jitter_is_the_deviation_also_where_the_table_of_netem_has_another(
+    distribution: str, tmp_path: Path
+) -> None:
+    direction = Direction(8_000_000, 0.1, jitter_s=0.01, distribution=distribution)
+    (line,) = [line for line in shaping.site_queues(1, 1, direction, "1:1", 8) if " netem " in line]
+    told = re.search(rf"delay 100000us (\d+)us distribution {distribution} ", line)
+    table = (distributions.lay_out(tmp_path / "tables", {}) / f"{distribution}.dist").read_text()
+    values = [int(word) / 8192 for row in table.splitlines() if not row.startswith("#") for word in row.split()]
+    assert told
+    assert int(told[1]) * statistics.pstdev(values) == pytest.approx(10_000, rel=0.001)
