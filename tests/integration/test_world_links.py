@@ -78,4 +78,4 @@ def test_the_rate_down_is_the_one_asked_for(network: World, site: str) -> None:
 def test_the_queue_holds_what_is_on_its_way_and_more() -> None:
     direction = LINKS["4g"].down
     on_its_way = direction.rate_bps * direction.delay_s / 8 / 1500
-    assert shaping.queue_packets(direction) > on_its_way
+    assert shaping.delay_line_packets(direction) > on_its_way
