@@ -5,7 +5,7 @@ soon as they are short.
 """
 
 import json
-import subprocess
+import os
 import sys
 from pathlib import Path
 
@@ -30,17 +30,16 @@ def _carried_mbit(measured: World, numbers: range) -> dict[int, float]:
     """The payload of each site's stream, while all of them send."""
     program = [sys.executable, "-I", "-S", _STREAMS]
     argv = [*program, "sink", HUB_ADDRESS, str(UPDATE_PORT), *map(str, (len(numbers), _SKIPPED_S, _SECONDS))]
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as pipe:
-        assert pipe.stdin and pipe.stdout
-        sink = measured.run("hub", argv, stdout=pipe.stdin)
-        pipe.stdin.close()
-        assert pipe.stdout.readline() == b"listening\n"
-        sources = [
-            measured.run(f"s{n}/worker", [*program, "source", HUB_ADDRESS, str(UPDATE_PORT)]) for n in numbers
-        ]
-        got = json.loads(pipe.stdout.readline())
-        for one in (sink, *sources):
-            one.wait()
+    reader, writer = os.pipe()
+    sink = measured.run("hub", argv, stdout=writer)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        assert told.readline() == "listening\n"
+        source = [*program, "source", HUB_ADDRESS, str(UPDATE_PORT)]
+        sources = [measured.run(f"s{n}/worker", source) for n in numbers]
+        got = json.loads(told.readline())
+    for one in (sink, *sources):
+        one.wait()
     return {n: got[worker_address(n + 1)] * 8 / _SECONDS / MBIT for n in numbers}
 
 

@@ -21,7 +21,8 @@ def main() -> None:
     from link_probes import PAYLOAD_SHARE, iperf3, payload_bps
 
     links = {
-        f"l{rate}-{ms}": link(Direction(rate * MBIT, ms / 2000)) for rate, ms in itertools.product(_RATES_MBIT, _RTTS_MS)
+        f"l{rate}-{ms}": link(Direction(rate * MBIT, ms / 2000))
+        for rate, ms in itertools.product(_RATES_MBIT, _RTTS_MS)
     }
     with world(links) as measured:
         for rate, ms in itertools.product(_RATES_MBIT, _RTTS_MS):

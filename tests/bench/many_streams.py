@@ -1,7 +1,7 @@
 """TCP streams from many places to one: `many_streams.py sink|source ADDRESS PORT …`; knows nothing of the emulator.
 
-    sink    ADDRESS PORT STREAMS SKIPPED_S SECONDS   what each address sent in that time, as JSON: address → bytes
-    source  ADDRESS PORT                             zeros, as fast as they go, until the sink hangs up
+sink    ADDRESS PORT STREAMS SKIPPED_S SECONDS   what each address sent in that time, as JSON: address → bytes
+source  ADDRESS PORT                             zeros, as fast as they go, until the sink hangs up
 """
 
 import json
