@@ -15,7 +15,7 @@ from emulator.places import UPDATE_PORT
 from emulator.topology import Direction
 
 _C, _MSS_BYTES = math.sqrt(3 / 2), 1448
-_LINKS = ((0.1, 20), (0.5, 20), (1, 20))  # loss in percent, RTT in ms
+_LINKS = ((0.1, 50), (0.5, 50), (1, 50))  # loss in percent, RTT in ms
 _FLOWS, _SECONDS = 4, 60
 
 

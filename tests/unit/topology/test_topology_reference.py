@@ -8,6 +8,7 @@ import pytest
 from topology_texts import Load, Refuse
 
 from emulator.topology import Known, schema
+from emulator.topology.links import BurstyLoss
 from emulator.topology.profiles import shipped
 from emulator.topology.units import DURATION, RATE, SHARE, Quantity
 
@@ -21,6 +22,13 @@ def _cell(quantity: Quantity, value: float | None) -> str:
     return quantity.render(Decimal(repr(value))) if value else "–"
 
 
+def _loss_cell(loss: object) -> str:
+    if isinstance(loss, BurstyLoss):
+        return f"{_cell(SHARE, loss.mean)}, {loss.burst:g} in a row"
+    assert loss is None or isinstance(loss, float)
+    return _cell(SHARE, loss)
+
+
 def _blocks(reference: str) -> list[str]:
     return re.findall(r"^```\w*\n(.*?)^```$", reference, re.DOTALL | re.MULTILINE)
 
@@ -28,7 +36,7 @@ def _blocks(reference: str) -> list[str]:
 def test_every_link_profile_is_in_the_reference_with_its_figures(reference: str) -> None:
     for name, link in shipped().items():
         figures = [_cell(RATE, link.down or link.rate), _cell(RATE, link.up or link.rate), _cell(DURATION, link.rtt)]
-        row = [f"`{name}`", *figures, _cell(DURATION, link.jitter), _cell(SHARE, link.loss)]
+        row = [f"`{name}`", *figures, _cell(DURATION, link.jitter), _loss_cell(link.loss)]
         assert f"| {' | '.join(row)} |" in reference
 
 
