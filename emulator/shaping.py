@@ -92,8 +92,10 @@ def delay_line_packets(direction: Direction) -> int:
 
 
 def _burst_bytes(rate_bps: int) -> int:
-    """About one millisecond of the rate, at least two packets: small, so that the bucket adds no jitter of its own."""
-    return max(2 * _MTU_BYTES + 100, rate_bps // 8000)
+    """What ten milliseconds at the rate bring, at least two packets: so late may the router wake without losing any of
+    the rate, and so much earlier at most does a transfer end.
+    """
+    return max(2 * _MTU_BYTES + 100, rate_bps // 800)
 
 
 def _class(parent: str, classid: str, rate_bps: int, ceil_bps: int) -> str:

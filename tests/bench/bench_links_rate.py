@@ -12,8 +12,8 @@ from link_world import MBIT, link, world
 from emulator.places import UPDATE_PORT
 from emulator.topology import Direction
 
-_RATES_MBIT = (10, 30, 100, 200)
-_RTTS_MS = (2, 20, 60, 200)
+_RATES_MBIT = (10, 50, 200)
+_RTTS_MS = (2, 20, 200)
 _TIMES, _SECONDS, _SKIPPED_S = 2, 8, "3"
 
 

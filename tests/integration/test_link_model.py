@@ -30,9 +30,9 @@ links:
   share: {down: {rate: 60mbit, loss: 5%}, up: 60mbit, rtt: 10ms}
   bursts: {down: {rate: 60mbit, loss: {mean: 10%, burst: 5}}, up: 60mbit, rtt: 10ms}
   states: {down: {rate: 60mbit, loss: {p13: 2%, p31: 20%, p32: 30%, p23: 40%, p14: 1%}}, up: 60mbit, rtt: 10ms}
-  uniform: {down: {rate: 60mbit, jitter: 6ms, distribution: uniform}, up: 60mbit, rtt: 80ms}
-  normal: {down: {rate: 60mbit, jitter: 6ms, distribution: normal}, up: 60mbit, rtt: 80ms}
-  pareto: {down: {rate: 60mbit, jitter: 6ms, distribution: pareto}, up: 60mbit, rtt: 80ms}
+  uniform: {down: {rate: 60mbit, jitter: 12ms, distribution: uniform}, up: 60mbit, rtt: 160ms}
+  normal: {down: {rate: 60mbit, jitter: 12ms, distribution: normal}, up: 60mbit, rtt: 160ms}
+  pareto: {down: {rate: 60mbit, jitter: 12ms, distribution: pareto}, up: 60mbit, rtt: 160ms}
   pinged: {rate: 60mbit, pings: pings.txt}
   reordered: {down: {rate: 60mbit, reorder: 5%}, up: 60mbit, rtt: 20ms}
   doubled: {down: {rate: 60mbit, duplicate: 5%}, up: 60mbit, rtt: 10ms}
@@ -111,8 +111,8 @@ def slowly(model: World) -> dict[str, list[float]]:
 
     def measure(site: str) -> list[float]:
         if site in ("pinged", "plain"):
-            return round_trips_s(model, site, 350, 0.025)
-        return numbered(model, site, 350, 25_000).delays_s
+            return round_trips_s(model, site, 400, 0.025)
+        return numbered(model, site, 250, 40_000).delays_s
 
     sites = ["uniform", "normal", "pareto", "pinged", "plain"]
     with ThreadPoolExecutor(len(sites)) as hands:
@@ -147,14 +147,14 @@ def test_four_states_take_the_share_that_their_probabilities_give(model: World) 
 @pytest.mark.parametrize("distribution", ["uniform", "normal", "pareto"])
 def test_jitter_is_the_standard_deviation_of_the_delay(slowly: dict[str, list[float]], distribution: str) -> None:
     delays_ms = [1000 * delay for delay in slowly[distribution]]
-    assert statistics.stdev(delays_ms) == pytest.approx(6, rel=0.15)
-    assert statistics.fmean(delays_ms) == pytest.approx(40, abs=1.5)
+    assert statistics.stdev(delays_ms) == pytest.approx(12, rel=0.2)
+    assert statistics.fmean(delays_ms) == pytest.approx(80, abs=3)
 
 
 def test_uniform_jitter_has_no_tails_and_pareto_has_one(slowly: dict[str, list[float]]) -> None:
     def spread(distribution: str, share: float) -> float:
         delays_s = slowly[distribution]
-        return (quantile(delays_s, share) - statistics.median(delays_s)) / 0.006
+        return (quantile(delays_s, share) - statistics.median(delays_s)) / 0.012
 
     assert spread("uniform", 0.01) == pytest.approx(-math.sqrt(3), abs=0.3)
     assert spread("uniform", 0.97) == pytest.approx(math.sqrt(3), abs=0.3)
