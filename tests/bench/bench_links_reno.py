@@ -3,7 +3,9 @@
 Mathis, Semke, Mahdavi and Ott 1997, The Macroscopic Behavior of the TCP Congestion Avoidance Algorithm: payload =
 C · MSS / (RTT · √p). C = √(3/2) = 1.22 where the window grows by one segment a round trip. (0.87 is for receivers that
 delay their ACKs and senders that count ACKs; Linux delays ACKs too, but counts the bytes that they acknowledge.)
-Losses in one direction only, four flows of a minute, far below the link's rate. Limit: 15 %.
+Losses in one direction only, four flows of a minute, far below the link's rate. The formula knows no time-outs, which
+take 10 % at 1 % and 50 ms (Padhye et al. 1998, eq. 30, with Linux's least time-out of 200 ms): hence 100 ms there.
+Limit: 15 %.
 """
 
 import math
@@ -15,7 +17,7 @@ from emulator.places import UPDATE_PORT
 from emulator.topology import Direction
 
 _C, _MSS_BYTES = math.sqrt(3 / 2), 1448
-_LINKS = ((0.1, 50), (0.5, 50), (1, 50))  # loss in percent, RTT in ms
+_LINKS = ((0.1, 50), (0.5, 50), (1, 100))  # loss in percent, RTT in ms
 _FLOWS, _SECONDS = 4, 60
 
 
