@@ -213,7 +213,7 @@ def loaded(model: World) -> dict[str, list[float]]:
 
 
 def test_a_full_fifo_makes_packets_wait_as_long_as_it_is(loaded: dict[str, list[float]]) -> None:
-    assert 0.14 <= statistics.median(loaded["fifo"]) <= 0.23  # Cubic empties a third of it at each loss
+    assert 0.1 <= statistics.median(loaded["fifo"]) <= 0.23  # congestion control empties a part of it at each loss
 
 
 @pytest.mark.parametrize("discipline", ["codel", "fq-codel", "cake"])
@@ -226,12 +226,7 @@ def _of(model: World, site: str) -> str:
 
 
 @pytest.mark.parametrize("down", [True, False])
-def test_a_packet_above_the_mtu_is_refused_and_its_sender_told(
-    model: World, down: bool, request: pytest.FixtureRequest
-) -> None:
-    if not down:
-        reason = "the gateway's route does not know the link's MTU yet"
-        request.node.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+def test_a_packet_above_the_mtu_is_refused_and_its_sender_told(model: World, down: bool) -> None:
     place, target = ("hub", _of(model, "narrow")) if down else ("narrow/worker", HUB_ADDRESS)
     fits = ["ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s"]
     assert model.output(place, [*fits, "1372", target])[0] == 0
