@@ -137,6 +137,7 @@ class Forecast:
         pulls = first or not self._training.volume_cache
         at: dict[str, dict[str, float]] = {site: {} for site in self._lines}
         hands = dict.fromkeys(self._lines, 0.0)
+        self._pass(hands, at, "order", self._ordered(hands))
         if first and self._sizes.model:
             self._pass(hands, at, "model", self._models(hands, new=True))
         for site in self._lines:
@@ -147,6 +148,7 @@ class Forecast:
             self._pass(hands, at, "update", self._updates(hands, first))
         last_update = max(hands, key=lambda site: hands[site])
         hands = dict.fromkeys(hands, hands[last_update])
+        self._pass(hands, at, "order", self._ordered(hands))
         if self._sizes.model:
             self._pass(hands, at, "model", self._models(hands, new=False))
         for site, line in self._lines.items():
@@ -169,6 +171,10 @@ class Forecast:
             for name, seconds in (parts or {phase: end - hands[site]}).items():
                 at[site][name] = at[site].get(name, 0.0) + seconds
             hands[site] = end
+
+    def _ordered(self, given: Mapping[str, float]) -> dict[str, float]:
+        """When each site has its order: it waits for one, so that is one way down."""
+        return {site: given[site] + line.path.down.delay_s for site, line in self._lines.items()}
 
     def _models(self, begins: Mapping[str, float], new: bool) -> dict[str, float]:
         """When each site has its model: a round trip for the request, then the bytes in their share of the links."""

@@ -46,6 +46,7 @@ def test_a_later_round_is_training_update_model_and_scores_on_one_line_at_rest()
     assert seconds["eval"] == pytest.approx(3 / 3 * 0.1)
     assert seconds["update"] == pytest.approx(8 * transfer(200_050, "request", 1500)[0] / 1_000_000 + RTT_S)
     assert seconds["model"] == pytest.approx(8 * transfer(200_000, "answer", 1500)[0] / 8_000_000 + RTT_S)
+    assert seconds["order"] == pytest.approx(2 * RTT_S / 2)
     assert seconds["pull"] == 0.0
     assert planned.seconds == pytest.approx(sum(seconds.values()))
     assert planned.sites["s1"].wire["pull"].rx == 0
