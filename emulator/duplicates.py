@@ -8,8 +8,8 @@ intermediate device (ifb) with a netem of its own that does nothing else.
 from collections.abc import Iterable
 
 from emulator.places import HUB_ADDRESS, subnet
-from emulator.shaping import FROM_HUB, INTO_HUB, whole_path
-from emulator.topology.resolved import Topology
+from emulator.shaping import FROM_HUB, WAYS, whole_path
+from emulator.topology.resolved import Link, Topology
 
 _PREFIX = "dup"
 _LIMIT_PACKETS = 10_000  # nothing waits here; netem wants a number
@@ -20,10 +20,25 @@ def detours(topology: Topology) -> dict[str, tuple[int, int, float]]:
     found = {}
     for site in topology.sites:
         path = whole_path(topology, site)
-        for way, direction in ((INTO_HUB, path.up), (FROM_HUB, path.down)):
-            if direction.duplicate:
-                found[f"{_PREFIX}{way}-{site.index}"] = (way, site.index, direction.duplicate)
+        for name, number in WAYS.items():
+            if possible(site.link, name):
+                found[_device(number, site.index)] = (number, site.index, getattr(path, name).duplicate)
     return found
+
+
+def possible(link: Link, way: str) -> bool:
+    """Whether a link duplicates packets one way, now or in its schedule."""
+    return bool(getattr(link, way).duplicate or any(getattr(episode, way).duplicate for episode in link.schedule))
+
+
+def _device(way: int, index: int) -> str:
+    return f"{_PREFIX}{way}-{index}"
+
+
+def share(way: int, index: int, duplicated: float) -> str:
+    """The line for `tc -batch` that says how much a detour duplicates."""
+    percent = f"{duplicated * 100:.6f}%"
+    return f"qdisc replace dev {_device(way, index)} root netem limit {_LIMIT_PACKETS} duplicate {percent}"
 
 
 def is_detour(device: str) -> bool:
@@ -44,11 +59,11 @@ def queues(wanted: dict[str, tuple[int, int, float]], *, redirected: bool) -> li
     lines = ["qdisc delete dev @DEV@ clsact"] if redirected else []
     if wanted:
         lines.append("qdisc add dev @DEV@ clsact")
-    for name, (way, index, share) in wanted.items():
+    for name, (way, index, duplicated) in wanted.items():
         ends = [f"match ip src {subnet(index)}", f"match ip dst {HUB_ADDRESS}"]
         if way == FROM_HUB:
             ends = [f"match ip src {HUB_ADDRESS}", f"match ip dst {subnet(index)}"]
-        lines.append(f"qdisc replace dev {name} root netem limit {_LIMIT_PACKETS} duplicate {share * 100:.6f}%")
+        lines.append(share(way, index, duplicated))
         lines.append(
             f"filter add dev @DEV@ ingress protocol ip prio 1 u32 {' '.join(ends)} "
             f"action mirred egress redirect dev {name}"

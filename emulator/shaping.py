@@ -175,7 +175,7 @@ def _towards(link: Link, way: int) -> Direction:
     return link.up if way == INTO_HUB else link.down
 
 
-def _tree(topology: Topology, way: int) -> Iterator[tuple[Site, str, int]]:
+def tree(topology: Topology, way: int) -> Iterator[tuple[Site, str, int]]:
     """Every site with its parent class and its guaranteed rate there."""
     hub_bps = _hub_bps(topology, way)
     alone = [site for site in topology.sites if site.region is None]
@@ -222,7 +222,7 @@ def queues(topology: Topology) -> list[str]:
     paths = {site.index: whole_path(topology, site) for site in topology.sites}
     for way in (INTO_HUB, FROM_HUB):
         lines += _shared_classes(topology, way)
-        for site, parent, guaranteed_bps in _tree(topology, way):
+        for site, parent, guaranteed_bps in tree(topology, way):
             lines += site_queues(way, site.index, _towards(paths[site.index], way), parent, guaranteed_bps)
     return lines
 

@@ -27,6 +27,7 @@ NAMES = (
     "status",
     "exec",
     "open",
+    "link",
     "capture",
     "down",
     "train",

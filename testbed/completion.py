@@ -42,3 +42,9 @@ def _places_of(world: str | None) -> list[str]:
         return list(World.open(world).places())
     except (TestbedError, OSError):
         return []
+
+
+def complete_sites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Of `[WORLD] SITE`: worlds and the only world's sites at first, then that world's sites."""
+    offered = complete_places(ctx, param, incomplete)
+    return [item for item in offered if "/" not in item.value and item.value not in ("hub", "wan")]

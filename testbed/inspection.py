@@ -21,7 +21,9 @@ def inspect(world: World) -> dict[str, Any]:
     with ThreadPoolExecutor(ASKED_AT_ONCE) as hands:
         memory = hands.submit(world.memory_bytes)
         alive = world.services()
-        sites = list(hands.map(lambda site: _site(world, site, alive), world.topology.sites))
+        links, changed = world.links(), world.changed_links()
+        found = hands.map(lambda site: _site(world, site, links[site.name], alive), world.topology.sites)
+        sites = [{**site, "link": {**site["link"], "changed": site["name"] in changed}} for site in found]
     return {
         "world": world.name,
         "state": world.state,
@@ -39,7 +41,7 @@ def _wan(kernel: str) -> dict[str, Any]:
     return {"kernel": kernel, "capacity_bps": measured.bps if measured else None}
 
 
-def _site(world: World, site: Site, alive: Mapping[str, bool]) -> dict[str, Any]:
+def _site(world: World, site: Site, link: Link, alive: Mapping[str, bool]) -> dict[str, Any]:
     pacs = _pacs(world, site)
     runs = any(up for name, up in alive.items() if name.startswith(f"{site.name}/pacs"))
     return {
@@ -49,7 +51,7 @@ def _site(world: World, site: Site, alive: Mapping[str, bool]) -> dict[str, Any]
         "state": "up" if pacs["answers"] else "silent" if runs else "fallen",
         "address": pacs_address(site.index),
         "pacs": pacs,
-        "link": _link(site.link),
+        "link": {**_link(link), "varies": link.varies},
         **_toxics(world, site),
     }
 

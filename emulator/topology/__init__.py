@@ -3,13 +3,14 @@
 reading      a file's text
 parsing      its tree of values, each with its place          (tree, scalars, syntax)
 checking     a document, or all that is wrong in it           (document, fields, units, words, naming, wording)
-resolving    the topology                                     (resolved, builtin, profiles, drawing)
+resolving    the topology                                     (resolved, builtin, profiles, drawing, pings, traces)
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from emulator.topology.resolved import (
+    Change,
     Clock,
     Cohort,
     Compute,
@@ -25,11 +26,13 @@ from emulator.topology.resolved import (
 from emulator.topology.words import Known
 
 if TYPE_CHECKING:
+    from emulator.topology.changing import parse_change
     from emulator.topology.json_schema import schema
     from emulator.topology.keeping import dump, revive
     from emulator.topology.loading import load
 
 __all__ = [
+    "Change",
     "Clock",
     "Cohort",
     "Compute",
@@ -44,11 +47,18 @@ __all__ = [
     "Training",
     "dump",
     "load",
+    "parse_change",
     "revive",
     "schema",
 ]
 
-_ON_FIRST_USE = {"load": "loading", "schema": "json_schema", "dump": "keeping", "revive": "keeping"}
+_ON_FIRST_USE = {
+    "load": "loading",
+    "schema": "json_schema",
+    "dump": "keeping",
+    "revive": "keeping",
+    "parse_change": "changing",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -112,9 +112,14 @@ def _has_four_states(link: LinkDocument) -> bool:
 
 def _is_plain(link: LinkDocument) -> bool:
     parts = (link, link.way("down"), link.way("up"))
-    return link.pings is None and not any(
-        part.distribution or part.duplicate or part.corrupt or part.reorder or isinstance(part.loss, Form)
-        for part in parts
+    return (
+        link.pings is None
+        and not link.schedule
+        and link.trace is None
+        and not any(
+            part.distribution or part.duplicate or part.corrupt or part.reorder or isinstance(part.loss, Form)
+            for part in parts
+        )
     )
 
 

@@ -88,5 +88,6 @@ def _below(form: Schema, step: str | int) -> Schema | None:
     if isinstance(step, int):
         return form.get("items")
     own = form.get("properties", {}).get(step)
-    further = form.get("additionalProperties")
+    named = form.get("patternProperties", {})  # of mappings whose keys are names: they are all alike
+    further = next(iter(named.values()), form.get("additionalProperties"))
     return own or (further if isinstance(further, dict) else None)

@@ -1,5 +1,6 @@
 """A link as it is written: what both directions share, and what each has of its own."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, Tag, model_validator
@@ -17,6 +18,8 @@ Jitter = Annotated[float, Measured(DURATION, "0ms", "5s")]
 QueueLength = Annotated[float, Measured(DURATION, "1ms", "10s")]
 Loss = Annotated[float, Measured(SHARE, "0%", "50%")]
 Share = Annotated[float, Measured(SHARE, "0%", "100%")]
+Moment = Annotated[float, Measured(replace(DURATION, example="30s"), "0s", "10000min")]
+Span = Annotated[float, Measured(replace(DURATION, example="10s"), "100ms", "10000min")]
 Mtu = Annotated[int, Whole("bytes of the largest IP packet,", 576, 1500)]
 Distribution = Literal["uniform", "normal", "pareto", "paretonormal"]
 Discipline = Literal["fifo", "codel", "fq_codel", "cake"]
@@ -85,6 +88,11 @@ def _loss_variant(value: Any) -> str | None:
     return "=random" if isinstance(value, str | int | float) else None
 
 
+def _changed_loss_variant(value: Any) -> str | None:
+    variant = _loss_variant(value)
+    return None if variant == "=four-states" else variant
+
+
 AnyLoss = Annotated[
     Annotated[Loss, Tag("=random")]
     | Annotated[BurstyLoss, Tag("=bursts")]
@@ -132,6 +140,89 @@ OneWay = Annotated[
 ]
 
 
+ChangedLoss = Annotated[
+    Annotated[Share, Tag("=random")]
+    | Annotated[BurstyLoss, Tag("=bursts")]
+    | Annotated[GilbertElliottLoss, Tag("=states")],
+    choice(_changed_loss_variant, "a share such as 5%, {mean: 1%, burst: 5} or {to_bad: 1%, to_good: 20%}"),
+]
+
+
+class _Changed(Form):
+    """What of a link can be other for a while, without anything that waits being lost."""
+
+    jitter: Jitter | None = Field(default=None, description="standard deviation of the delay; at most the delay")
+    loss: ChangedLoss | None = Field(default=None, description="packets lost: up to 100%, or a model of bursts")
+    duplicate: Share | None = Field(default=None, description="share of packets that arrive twice")
+    corrupt: Share | None = Field(default=None, description="share of packets with one bit turned")
+    reorder: Share | None = Field(default=None, description="share of packets that overtake all others")
+
+
+class ChangedDirection(_Changed):
+    """One direction's other values, where they are more than a rate."""
+
+    rate: Rate | None = Field(default=None, description="its rate")
+    delay: Delay | None = Field(default=None, description="its one-way delay")
+
+
+def _changed_way_variant(value: Any) -> str | None:
+    return "=direction" if isinstance(value, ChangedDirection) else _direction_variant(value)
+
+
+ChangedWay = Annotated[
+    Annotated[Rate, Tag("=rate")] | Annotated[ChangedDirection, Tag("=direction")],
+    choice(_changed_way_variant, "a rate such as 1mbit, or {rate: 1mbit, loss: 5%}"),
+]
+
+
+class ChangeDocument(_Changed):
+    """Other values of a link; what is left out stays."""
+
+    rate: Rate | None = Field(default=None, description="rate of both directions")
+    down: ChangedWay | None = Field(default=None, description="rate, or more, of the way towards the link's owner")
+    up: ChangedWay | None = Field(default=None, description="rate, or more, of the way from the link's owner")
+    rtt: RoundTrip | None = Field(default=None, description="round-trip time; each direction takes half of it")
+
+    def way(self, name: Literal["down", "up"]) -> ChangedDirection:
+        """What one direction has of its own."""
+        own: int | ChangedDirection | None = self.down if name == "down" else self.up
+        return own if isinstance(own, ChangedDirection) else ChangedDirection.model_construct(rate=own)
+
+
+class EpisodeDocument(ChangeDocument):
+    """What a link is for a while, in place of what it is otherwise."""
+
+    at: Moment = Field(description="when it begins, on the links' clock, which starts with the world")
+    lasts: Span | None = Field(default=None, alias="for", description="how long it lasts; left out, for good")
+    every: Span | None = Field(default=None, description="it comes again each time that so much has passed")
+
+    @model_validator(mode="after")
+    def _ends_before_it_comes_again(self) -> Self:
+        if self.every is not None and (self.lasts is None or self.lasts > self.every):
+            raise refusal("a 'for' that is at most 'every'", "it can't come again while it lasts")
+        if not self.model_fields_set - {"at", "lasts", "every"}:
+            raise refusal("values that are other meanwhile, such as rate: 1mbit or loss: 20%")
+        return self
+
+
+class TraceDocument(Form):
+    """Files that say what a link is over time: one for both directions, or one for each."""
+
+    file: str | None = Field(default=None, description="a file for both directions")
+    down: str | None = Field(default=None, description="a file for the way towards the link's owner")
+    up: str | None = Field(default=None, description="a file for the way from the link's owner")
+
+    @model_validator(mode="after")
+    def _has_files(self) -> Self:
+        if (self.file is None) == (self.down is None and self.up is None):
+            raise refusal("either 'file' (both directions), or 'down', 'up' or both")
+        return self
+
+    def way(self, name: Literal["down", "up"]) -> str | None:
+        """The file of one direction."""
+        return self.file or (self.down if name == "down" else self.up)
+
+
 class LinkDocument(_Shared):
     """A named link: its rate (`rate`, or `down` and `up` apart), its delay, and what it does to packets."""
 
@@ -151,6 +242,10 @@ class LinkDocument(_Shared):
         default=None,
         description="in place of rtt, jitter and distribution: a file of measured round-trip times, in milliseconds",
     )
+    schedule: list[EpisodeDocument] = Field(
+        default_factory=list, description="what it is for a while, and when; later entries go before earlier ones"
+    )
+    trace: TraceDocument | None = Field(default=None, description="files that say what it is over time")
     mtu: Mtu = Field(default=1500, description="bytes of the largest IP packet that it carries")
     note: str = Field(default="", description="where these figures come from")
 
@@ -192,3 +287,19 @@ class LinkDocument(_Shared):
         for part in (self, way):
             if part.jitter is not None or part.distribution is not None:
                 raise refusal("no 'jitter' and no 'distribution' beside 'pings'", "the pings tell both")
+
+    @model_validator(mode="after")
+    def _never_arrives_early_for_a_while(self) -> Self:
+        for episode in self.schedule if self.pings is None else ():
+            for name in ("down", "up"):
+                usual, other = self.way(name), episode.way(name)
+                delays = (other.delay, _half(episode.rtt), usual.delay, _half(self.rtt))
+                delay = next((value for value in delays if value is not None), 0.0)
+                jitter = other.jitter if other.jitter is not None else episode.jitter
+                if jitter is not None and jitter > delay:
+                    raise refusal("episodes with a jitter of at most half their rtt", "packets can't arrive early")
+        return self
+
+
+def _half(duration_s: float | None) -> float | None:
+    return None if duration_s is None else duration_s / 2

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emulator.topology import pings, problems
+from emulator.topology import pings, problems, traces
 from emulator.topology.checking import check
 from emulator.topology.parsing import parse
 from emulator.topology.problems import NotYaml
@@ -27,6 +27,7 @@ def load(path: Path, known: Known) -> Topology:
         told = {problem.position for problem in found}  # a value that can't be read is not also of the wrong kind
         raise problems.errors(path, [*found, *(problem for problem in wrong if problem.position not in told)])
     delays, missing = pings.read_all(document, tree, path.parent)
-    if missing:
-        raise problems.errors(path, missing)
-    return resolve(document, delays)
+    found_traces, more_missing = traces.read_all(document, tree, path.parent)
+    if missing or more_missing:
+        raise problems.errors(path, [*missing, *more_missing])
+    return resolve(document, delays, found_traces)

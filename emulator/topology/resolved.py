@@ -73,12 +73,65 @@ class Direction:
 
 
 @dataclass(frozen=True)
+class Change:
+    """Other values for one direction; None leaves a value as it is. A `loss` that is given replaces `bursts` too."""
+
+    rate_bps: int | None = None
+    delay_s: float | None = None
+    jitter_s: float | None = None
+    loss: float | None = None
+    bursts: GilbertElliott | None = None
+    duplicate: float | None = None
+    corrupt: float | None = None
+    reorder: float | None = None
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What a link is for a while: from `at_s` on the links' clock, for `for_s` (None: for good), again each `every_s`
+    (None: once).
+    """
+
+    at_s: float
+    for_s: float | None
+    every_s: float | None
+    down: Change
+    up: Change
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One direction over time, in columns: from `at_s[i]` on, the i-th values hold. It begins again at `period_s`.
+
+    A column without values is not traced. A rate of 0 is an outage. In a column, None leaves the link's own value.
+    """
+
+    period_s: float
+    at_s: tuple[float, ...]
+    rate_bps: tuple[int | None, ...] = ()
+    delay_s: tuple[float | None, ...] = ()
+    loss: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
 class Link:
-    """An access link: `down` is towards its owner (site, region or hub), `up` away from it."""
+    """An access link: `down` is towards its owner (site, region or hub), `up` away from it.
+
+    `down_trace` and `up_trace` are names in the topology's `traces` (empty: none); episodes of the `schedule` are laid
+    over them, later ones over earlier ones.
+    """
 
     profile: str
     down: Direction
     up: Direction
+    schedule: tuple[Episode, ...] = ()
+    down_trace: str = ""
+    up_trace: str = ""
+
+    @property
+    def varies(self) -> bool:
+        """Whether it changes over time by itself."""
+        return bool(self.schedule or self.down_trace or self.up_trace)
 
 
 @dataclass(frozen=True)
@@ -248,3 +301,5 @@ class Topology:
     regions: tuple[Region, ...] = ()
     tables: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Distributions of delay by name: netem's tables, deviations from the mean in 1/8192 of the jitter."""
+    traces: Mapping[str, Trace] = field(default_factory=dict)
+    """Traces by name, of the links that have some."""

@@ -15,13 +15,24 @@ from emulator.topology.document import (
     StudyRange,
     TrainingDocument,
 )
-from emulator.topology.links import BurstyLoss, FourStateLoss, GilbertElliottLoss, LinkDocument, QueueDocument
+from emulator.topology.links import (
+    BurstyLoss,
+    ChangeDocument,
+    EpisodeDocument,
+    FourStateLoss,
+    GilbertElliottLoss,
+    LinkDocument,
+    QueueDocument,
+    TraceDocument,
+)
 from emulator.topology.naming import members
 from emulator.topology.pings import Delays
 from emulator.topology.resolved import (
+    Change,
     Cohort,
     Compute,
     Direction,
+    Episode,
     FourState,
     GilbertElliott,
     Hub,
@@ -30,6 +41,7 @@ from emulator.topology.resolved import (
     Region,
     Site,
     Topology,
+    Trace,
     Training,
 )
 
@@ -37,13 +49,14 @@ T = TypeVar("T")
 _MODALITIES: tuple[Literal["mr", "pet"], ...] = ("mr", "pet")
 
 
-def resolve(document: Document, delays: Mapping[str, Delays]) -> Topology:
-    """The whole topology; `delays` are those of links with pings. Never fails on a document that `checking` let
-    through.
+def resolve(document: Document, delays: Mapping[str, Delays], traces: Mapping[str, Trace]) -> Topology:
+    """The whole topology; `delays` are those of links with pings, `traces` those of files, by name. Never fails on a
+    document that `checking` let through.
     """
     profile = document.hub.link or builtin.HUB_LINK
     sites = tuple(_sites(document, delays))
     used = {site.link.profile for site in sites}
+    traced = {name for site in sites for name in (site.link.down_trace, site.link.up_trace)}
     return Topology(
         name=document.name,
         seed=document.seed,
@@ -52,6 +65,7 @@ def resolve(document: Document, delays: Mapping[str, Delays]) -> Topology:
         training=_training(document.training),
         regions=tuple(Region(name, _link(own.link, document, delays)) for name, own in document.regions.items()),
         tables={table_name(name): found.table for name, found in delays.items() if found.scale_s and name in used},
+        traces={name: trace for name, trace in traces.items() if name in traced},
     )
 
 
@@ -105,7 +119,30 @@ def _link(profile: str, document: Document, delays: Mapping[str, Delays]) -> Lin
         if measured.scale_s:
             varies = replace(varies, jitter_s=measured.scale_s, distribution=table_name(profile))
         down, up = varies, replace(up, delay_s=measured.least_s / 2)
-    return Link(profile, down, up)
+    trace = link.trace or TraceDocument.model_construct()
+    schedule = tuple(_episode(episode) for episode in link.schedule)
+    return Link(profile, down, up, schedule, trace.way("down") or "", trace.way("up") or "")
+
+
+def _episode(episode: EpisodeDocument) -> Episode:
+    return Episode(episode.at, episode.lasts, episode.every, change(episode, "down"), change(episode, "up"))
+
+
+def change(document: ChangeDocument, name: Literal["down", "up"]) -> Change:
+    """What a change means for one direction: what is told of it alone goes before what is told of both."""
+    way = document.way(name)
+    loss = way.loss if way.loss is not None else document.loss
+    share, bursts = _loss(loss)
+    return Change(
+        rate_bps=_first(way.rate, document.rate, None),
+        delay_s=_first(way.delay, None if document.rtt is None else document.rtt / 2, None),
+        jitter_s=_first(way.jitter, document.jitter, None),
+        loss=None if loss is None else share,
+        bursts=bursts if isinstance(bursts, GilbertElliott) else None,
+        duplicate=_first(way.duplicate, document.duplicate, None),
+        corrupt=_first(way.corrupt, document.corrupt, None),
+        reorder=_first(way.reorder, document.reorder, None),
+    )
 
 
 def table_name(profile: str) -> str:

@@ -108,7 +108,8 @@ def _unknown_key(path: Path, document: Node) -> Problem:
 
 def _missing_key(path: Path, document: Node) -> Problem:
     key, owner = str(path[-1]), at(document, path[:-1])
-    near = nearest(key, owner.keys) if isinstance(owner, Entries) else None
+    strange = set(owner.keys) - json_schema.keys(path[:-1]) if isinstance(owner, Entries) else ()
+    near = nearest(key, strange)
     return Problem.told(
         owner.position, f"no '{key}'", f"'{key}: …' in this mapping", f"rename {quoted(near)}" if near else "add it"
     )

@@ -1,6 +1,5 @@
 """Doing what a plan says to a world: places, cables, queues, policy, services."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from emulator.places import Service, pacs_address
 from emulator.reach import Agent
 from emulator.topology.resolved import Site, Topology
 from emulator.wan import WanKernel
+from emulator.wan.router import Router
 from emulator.worlds.record import by_name, forget_layer, service_folder, write_files
 
 Progress = Callable[[str, int, int], None]
@@ -28,6 +28,7 @@ class Builder:
         self._folder = folder
         self._agent = agent
         self._kernel = kernel
+        self._router = Router(folder, agent, kernel)
         self._progress = progress
 
     def _router_folder(self) -> str:
@@ -91,24 +92,15 @@ class Builder:
         if tree != "same sites":
             cleared = ["qdisc delete dev @DEV@ root"] if tree == "other sites" else []
             queues = [*cleared, *shaping.root(), *queues, *shaping.lookups(topology)]
-        present = [] if tree == "new" else self._detours()
+        present = [] if tree == "new" else self._router.detours()
         wanted = duplicates.detours(topology)
         routes += duplicates.devices(wanted, present)
         queues += duplicates.queues(wanted, redirected=bool(present))
-        self._order(("ip",), routes)
+        self._router.ip(routes)
         if tree != "new":
             self._agent.configure(wiring.way_out(site, mtu) for site, mtu in shaping.mtus(topology))
-        tables = distributions.lay_out(self._folder / "tables", shaping.tables(topology))
-        self._order(("env", f"TC_LIB_DIR={tables}", "tc"), queues)
-
-    def _order(self, program: tuple[str, ...], lines: Sequence[str]) -> None:
-        text = "\n".join(lines).replace("@DEV@", self._kernel.device) + "\n"
-        self._kernel.run(self._agent, (*program, "-batch", "-"), text)
-
-    def _detours(self) -> list[str]:
-        """The router's intermediate devices that are there now."""
-        listed = json.loads(self._kernel.run(self._agent, ("ip", "-json", "link", "show", "type", "ifb"), "") or "[]")
-        return [device["ifname"] for device in listed if duplicates.is_detour(device["ifname"])]
+        distributions.lay_out(self._router.tables, shaping.tables(topology))
+        self._router.tc(queues)
 
     def restart(self, services: Sequence[Service], before: Sequence[Service], sites: Sequence[Site]) -> None:
         """Stop services, where they run, and start them as they are wanted now; changed ones on a fresh layer."""

@@ -4,8 +4,10 @@ import contextlib
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from emulator.errors import WorldBusy, WrongInput
 
@@ -31,15 +33,24 @@ def world_folder(name: str) -> Path:
 
 
 @contextlib.contextmanager
-def locked(name: str) -> Iterator[None]:
-    """Hold a world's lock; the kernel releases it when this process ends. Raises `WorldBusy` if another has it."""
+def locked(name: str, within_s: float = 0.0) -> Iterator[None]:
+    """Hold a world's lock; the kernel releases it when this process ends. Raises `WorldBusy` if another has it, and
+    does not give it back in time.
+    """
     folder = home() / "locks"
     folder.mkdir(exist_ok=True)
     with (folder / name).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WorldBusy(
-                f"world '{name}' is being changed by another command; wait for it, then try again"
-            ) from None
+        deadline = time.monotonic() + within_s
+        while not _taken(lock):
+            if time.monotonic() >= deadline:
+                raise WorldBusy(f"world '{name}' is being changed by another command; wait for it, then try again")
+            time.sleep(0.02)
         yield
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -14,19 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from emulator import toxics
+from emulator import events, toxics
 from emulator import wan as kernels
-from emulator.errors import CannotHere, Fell, WrongInput, WrongState
+from emulator.errors import CannotHere, Fell, WorldBusy, WrongInput, WrongState
 from emulator.inside.init import AGENT_SOCKET
 from emulator.machines import machine_of
 from emulator.places import Service
 from emulator.reach import Agent, Attached
-from emulator.topology.resolved import Site, Topology, Toxic
+from emulator.topology.resolved import Change, Link, Site, Topology, Toxic
 from emulator.wiring import MOST_SITES
-from emulator.worlds import birth
+from emulator.worlds import birth, playing
 from emulator.worlds.build import Builder, Progress
 from emulator.worlds.changes import Changes, changes
 from emulator.worlds.home import home, locked, world_folder
+from emulator.worlds.links import Links, forget_changes
 from emulator.worlds.record import (
     State,
     WorldEntry,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from httpx import HTTPTransport
 
 Stream = int | IO[bytes] | None
+_PATIENCE_S = 10.0  # for another command that changes a link: milliseconds, on a busy machine more
 
 
 class World:
@@ -83,12 +85,13 @@ class World:
         return world if world.state == "up" else None
 
     def _router_runs(self) -> bool:
-        """Whether the WAN's kernel is there, where it is a process of its own."""
-        folder = self.folder / "router"
-        if not (folder / "pid").exists():
+        """Whether the WAN's kernel is there, where it is a process of its own, and who plays the links that vary."""
+        folders = [self.folder / "router", playing.player_folder(self.folder)]
+        needed = [str(folder) for folder in folders if (folder / "pid").exists()]
+        if not needed:
             return True
         try:
-            return bool(self._agent.alive([str(folder)]))
+            return self._agent.alive(needed) == {*needed}
         except (Fell, WrongState):
             return False
 
@@ -144,19 +147,55 @@ class World:
                     builder.add_sites(topology.sites, services, topology)
                     shaped.result()
                 builder.wait(services, topology.sites)
+                playing.vary(folder, topology, agent, kernel.name, anew=True)
                 Poisoner(folder, agent).turn_all([site for site in topology.sites if site.toxics], progress)
                 running = (*services, *toxics.servers(topology))
                 record = replace(born, state="up", services=running, up_s=time.monotonic() - began).write(folder)
         except BaseException:
             birth.erase(folder)
             raise
+        events.write(folder, "up", topology=topology.name, sites=len(topology.sites), wan=kernel.name)
         return cls(folder, topology, record)
 
     def planned(self, topology: Topology, services: Sequence[Service]) -> Changes:
-        """What `up` would change; services that have died count as changed."""
+        """What `up` would change; services that have died count as changed, and links that were changed by hand."""
         alive = self._alive()
         running = [service for service in self.record.services if service.name in alive]
-        return changes(self.topology, running, topology, services)
+        plan = changes(self.topology, running, topology, services)
+        by_hand = [name for name in self._links().by_hand() if name not in (*plan.relink, *plan.add, *plan.remove)]
+        return replace(plan, relink=(*plan.relink, *by_hand))
+
+    def _links(self) -> Links:
+        return Links(self.folder, self.topology, self._agent, self.record.wan)
+
+    def links(self) -> dict[str, Link]:
+        """Every site's link as it is now: the topology's, as it varies, and as it was changed by hand."""
+        return self._links().now()
+
+    def changed_links(self) -> Mapping[str, tuple[Change, Change]]:
+        """What was changed by hand and not reset, by site: down and up."""
+        return self._links().by_hand()
+
+    def link(self, site: str) -> Link:
+        """One site's link as it is now; a change of it that was cut short is undone. Raises `WrongInput`."""
+        self._links().site(site)
+        with contextlib.suppress(WorldBusy), locked(self.name):
+            self._links().settle()
+        return self.links()[site]
+
+    def change_link(self, site: str, down: Change, up: Change) -> Link:
+        """Change a site's link while traffic flows, without losing what waits; the link as it is now.
+
+        Raises `WrongInput` for an unknown site or impossible values, `Fell` where the router refuses them, `WorldBusy`.
+        Whatever it raises, the link is as it was before.
+        """
+        with locked(self.name, _PATIENCE_S):
+            return self._links().change(site, down, up)
+
+    def reset_link(self, site: str) -> Link:
+        """Give a site's link back to the topology; the link as it is now. Raises as `change_link` does."""
+        with locked(self.name, _PATIENCE_S):
+            return self._links().reset(site)
 
     def _change(self, topology: Topology, services: Sequence[Service], progress: Progress) -> None:
         plan = self.planned(topology, services)
@@ -179,12 +218,15 @@ class World:
         builder.wait([*fresh, *again], topology.sites)
         poisoned = [new[n] for n in (*plan.add, *plan.toxics) if n in plan.toxics or new[n].toxics]
         Poisoner(self.folder, self._agent).turn_all(poisoned, progress)
+        forget_changes(self.folder)
+        playing.vary(self.folder, topology, self._agent, kernel.name, anew=False)
         keep_topology(self.folder, topology)
         keep_names(self.folder, topology)
         self.topology = topology
         took = time.monotonic() - began
         running = (*services, *self._servers(topology, (*plan.add, *plan.toxics)))
         self.record = replace(self.record, state="up", services=running, up_s=took).write(self.folder)
+        events.write(self.folder, "changed", add=plan.add, remove=plan.remove, relink=plan.relink, restart=plan.restart)
 
     def _servers(self, topology: Topology, turned: Sequence[str]) -> list[Service]:
         """The Toxiproxy of each site that has toxics, and those that were begun for a toxic of the moment."""

@@ -66,7 +66,7 @@ def _row(site: Mapping[str, Any]) -> list[str | Text]:
         Text(site["state"], style="green" if site["state"] == "up" else "bold red"),
         site["address"],
         f"{pacs['flavour']} {pacs['version']}",
-        site["link"]["profile"],
+        _link(site["link"]),
         rate(down["rate_bps"]),
         rate(up["rate_bps"]),
         seconds(down["delay_s"] + up["delay_s"]),
@@ -88,3 +88,8 @@ def _toxic(toxic: Mapping[str, Any]) -> str:
     ]
     line = f"{toxic['toxic']} on {toxic['on']}" + (f": {', '.join(figures)}" if figures else "")
     return f"{line}; {toxic['stream']}, {100 * toxic['toxicity']:g} % of connections" if "stream" in toxic else line
+
+
+def _link(link: Mapping[str, Any]) -> Text:
+    marks = [word for word in ("varies", "changed") if link[word]]
+    return Text(" ".join([link["profile"], *(f"({word})" for word in marks)]), style="bold" if marks else "")
