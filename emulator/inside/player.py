@@ -66,7 +66,7 @@ class Player:
             for site, link in links.items()
             for way, lines in lanes.lines(self._score.parts[site].lanes, link).items()
         }
-        fresh = [line for lane, lines in told.items() if self._told.get(lane) != lines for line in lines]
+        fresh = [line for lane, lines in told.items() for line in lines if line not in self._told.get(lane, ())]
         if not fresh:
             return None
         try:

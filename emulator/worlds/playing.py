@@ -22,29 +22,33 @@ _NICE = -15  # as the router itself: a change that is late is wrong
 _ANSWER_S = 30.0
 
 
-def vary(folder: Path, topology: Topology, agent: Agent, wan: str, *, anew: bool) -> None:
-    """Let a topology's links vary from now on, those that do; with `anew`, the links' clock begins at 0 in any case.
+def stand_still(folder: Path, agent: Agent, topology: Topology, wan: str) -> None:
+    """End who plays the links, unless the same ones are to vary as before: nobody may change a tree of queues that is
+    laid anew.
+    """
+    file, place = folder / score.FILE, player_folder(folder)
+    wanted = score.compose(topology, wan)
+    if not file.exists() or (wanted and file.read_text() == score.dump(wanted)):
+        return
+    agent.stop([str(place)])
+    (folder / SOCKET).unlink(missing_ok=True)
+    (place / "pid").unlink(missing_ok=True)
+    file.unlink()
 
-    Where the same links vary as before, they go on, and the router is told once more what they are.
+
+def vary(folder: Path, agent: Agent, topology: Topology, wan: str) -> None:
+    """Let a topology's links vary, those that do, on a clock that begins at 0; where they do so already, they go on,
+    and the router is told once more what they are.
     """
     wanted = score.compose(topology, wan)
-    file, place = folder / score.FILE, folder / _FOLDER
-    text = score.dump(wanted) if wanted else ""
-    if not anew and text and file.exists() and file.read_text() == text and agent.alive([str(place)]):
+    if (folder / score.FILE).exists():
         look_again(folder)
-        return
-    if file.exists():
-        agent.stop([str(place)])
-        file.unlink()
-        (folder / SOCKET).unlink(missing_ok=True)
-        (place / "pid").unlink(missing_ok=True)
-    if not wanted:
-        return
-    write_whole(file, text.encode())
-    LinkClock.start(folder)
-    place.mkdir(exist_ok=True)
-    argv = (sys.executable, "-I", "-S", str(_PLAYER), str(folder))
-    agent.spawn([Launch("wan", argv, str(place), {}, _NICE)])
+    elif wanted:
+        write_whole(folder / score.FILE, score.dump(wanted).encode())
+        LinkClock.start(folder)
+        player_folder(folder).mkdir(exist_ok=True)
+        argv = (sys.executable, "-I", "-S", str(_PLAYER), str(folder))
+        agent.spawn([Launch("wan", argv, str(player_folder(folder)), {}, _NICE)])
 
 
 def player_folder(folder: Path) -> Path:

@@ -147,7 +147,7 @@ class World:
                     builder.add_sites(topology.sites, services, topology)
                     shaped.result()
                 builder.wait(services, topology.sites)
-                playing.vary(folder, topology, agent, kernel.name, anew=True)
+                playing.vary(folder, agent, topology, kernel.name)
                 Poisoner(folder, agent).turn_all([site for site in topology.sites if site.toxics], progress)
                 running = (*services, *toxics.servers(topology))
                 record = replace(born, state="up", services=running, up_s=time.monotonic() - began).write(folder)
@@ -212,6 +212,7 @@ class World:
         builder.remove_sites([old[n] for n in plan.remove], self.record.services)
         fresh = [service for service in services if service.site in plan.add]
         builder.add_sites([new[n] for n in plan.add], fresh, topology)
+        playing.stand_still(self.folder, self._agent, topology, kernel.name)
         builder.shape(topology, "other sites" if plan.tree else "same sites")
         again = [asked[n] for n in plan.restart]
         builder.restart(again, self.record.services, topology.sites)
@@ -219,7 +220,7 @@ class World:
         poisoned = [new[n] for n in (*plan.add, *plan.toxics) if n in plan.toxics or new[n].toxics]
         Poisoner(self.folder, self._agent).turn_all(poisoned, progress)
         forget_changes(self.folder)
-        playing.vary(self.folder, topology, self._agent, kernel.name, anew=False)
+        playing.vary(self.folder, self._agent, topology, kernel.name)
         keep_topology(self.folder, topology)
         keep_names(self.folder, topology)
         self.topology = topology

@@ -79,9 +79,8 @@ def main() -> None:
         times = f"{1000 * took:.0f} ms in all, there {1000 * reached:.0f} ms after the router was told"
         print(f"20 to {rate / 1e6:g} Mbit/s: {times}, {dropped} drops")
     worst = max(min(reached for rate, _, reached, _ in found if rate == asked) for asked in _RATES_BPS)
-    print(
-        f"links that vary: {len(late)} changes in {_PLAYED_S:g} s, median {1000 * statistics.median(late):.1f} ms late"
-    )
+    played, due = len(late) + 1, round(_PLAYED_S / _STEP_S)
+    print(f"links that vary: {played} of {due} moments played, median {1000 * statistics.median(late):.1f} ms late")
     tell("drops by live changes of a rate, plus one", 1 + sum(dropped for *_, dropped in found), 1, "packets")
     tell("new rate reached after a live change", worst, 3 * RTT_S, "s")
 

@@ -49,13 +49,15 @@ def _numbers(name: str) -> random.Random:
     return random.Random(f"{_SEED}/{name}")  # noqa: S311 - the same for everybody is what is wanted
 
 
-def main() -> None:
+def made() -> dict[str, str]:
+    """The files' texts by name."""
+    texts = {}
     for name, mean_mbit in (("down", 14.0), ("up", 5.0)):
         moments = lte(mean_mbit, _numbers(f"lte/{name}"))
-        (FOLDER / f"lte.{name}").write_text("\n".join(map(str, moments)) + "\n")
-    rows = busy_hour(_numbers("busy-hour"))
-    (FOLDER / "busy-hour.csv").write_text("\n".join(rows) + "\n")
+        texts[f"lte.{name}"] = "\n".join(map(str, moments)) + "\n"
+    return {**texts, "busy-hour.csv": "\n".join(busy_hour(_numbers("busy-hour"))) + "\n"}
 
 
 if __name__ == "__main__":
-    main()
+    for file, text in made().items():
+        (FOLDER / file).write_text(text)

@@ -1,5 +1,6 @@
 """Links that change over time, as they are written: schedules, traces, and changes that are typed."""
 
+import runpy
 from decimal import Decimal
 from pathlib import Path
 
@@ -196,3 +197,11 @@ def test_the_shipped_varying_topology_uses_both_of_our_traces(known: Known, ship
     assert lte.period_s == 60
     assert 0 in lte.rate_bps  # it changes cells
     assert sum(1 for site in topology.sites if site.link.varies) == 3
+
+
+def test_the_shipped_traces_are_what_the_script_beside_them_makes(shipped_topologies: Path) -> None:
+    folder = shipped_topologies / "traces"
+    made = runpy.run_path(str(folder / "make.py"))["made"]()
+    assert {*made} == {"lte.down", "lte.up", "busy-hour.csv"}
+    for name, text in made.items():
+        assert (folder / name).read_text() == text
