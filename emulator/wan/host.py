@@ -8,6 +8,7 @@ from pathlib import Path
 from emulator.errors import Fell
 from emulator.orders import Address, Cable, Change
 from emulator.reach import Agent
+from emulator.topology.resolved import Topology
 from emulator.wiring import (
     ROUTER_ADDRESS,
     ROUTER_MAC,
@@ -23,16 +24,14 @@ _PROBE = Path(__file__).parent.parent / "inside" / "try_netem.py"
 class HostKernel:
     name = "host"
     device = "eth0"
+    netem = True
 
-    @functools.cache  # noqa: B019 - one kernel object a process, and its kernel does not change
     def why_not(self) -> str | None:
         """Really puts a netem queue on a loopback of its own, and lets it vanish."""
-        tried = subprocess.run(
-            [sys.executable, "-I", "-S", str(_PROBE)], capture_output=True, text=True, timeout=10, check=False
-        )
-        if tried.returncode == 0:
-            return None
-        return f"this kernel has no netem ({tried.stderr.strip() or 'tc failed'}); distributions have it as sch_netem"
+        return _no_netem()
+
+    def fitted(self, topology: Topology) -> Topology:
+        return topology
 
     def places(self) -> tuple[str, ...]:
         return (_PLACE,)
@@ -57,3 +56,13 @@ class HostKernel:
         if code:
             raise Fell(f"the router refused {' '.join(argv)}: {output.strip()}")
         return output
+
+
+@functools.cache  # a process sees one kernel
+def _no_netem() -> str | None:
+    tried = subprocess.run(
+        [sys.executable, "-I", "-S", str(_PROBE)], capture_output=True, text=True, timeout=10, check=False
+    )
+    if tried.returncode == 0:
+        return None
+    return f"this kernel has no netem ({tried.stderr.strip() or 'tc failed'}); distributions have it as sch_netem"

@@ -4,17 +4,24 @@ from typing import Protocol
 
 from emulator.errors import CannotHere, WrongInput
 from emulator.reach import Agent
+from emulator.topology.resolved import Topology
 from emulator.wiring import Wires
 
 
 class WanKernel(Protocol):
-    """A router with real netem. `device` is the interface by which every packet leaves it."""
+    """A router. `device` is the interface by which every packet leaves it; `netem`: whether it does to packets what a
+    link says, beyond its rate.
+    """
 
     name: str
     device: str
+    netem: bool
 
     def why_not(self) -> str | None:
         """None where this machine can run it, else what is missing and how to get it."""
+
+    def fitted(self, topology: Topology) -> Topology:
+        """The topology as a world on this kernel has it. Raises `CannotHere` where it can't have it at all."""
 
     def places(self) -> tuple[str, ...]:
         """Places that it needs besides the world's own."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from emulator.errors import Fell
 from emulator.orders import Cable, Change
 from emulator.reach import Agent, Launch
+from emulator.topology.resolved import Topology
 from emulator.wiring import (
     ROUTER_ADDRESS,
     ROUTER_MAC,
@@ -35,6 +36,7 @@ _ROUTER = Path(__file__).parent.parent / "inside" / "router.py"
 class UmlKernel:
     name = "uml"
     device = "vec0"
+    netem = True
 
     def why_not(self) -> str | None:
         if " " in f"{sys.executable}{_ROUTER}":
@@ -42,6 +44,9 @@ class UmlKernel:
         if shutil.which(_KERNEL):
             return None
         return f"{_KERNEL} is not installed (Debian's package user-mode-linux)"
+
+    def fitted(self, topology: Topology) -> Topology:
+        return topology
 
     def places(self) -> tuple[str, ...]:
         return ()

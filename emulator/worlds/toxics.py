@@ -9,7 +9,7 @@ from emulator import toxics
 from emulator.errors import Fell, WrongInput
 from emulator.reach import Agent, Launch
 from emulator.topology.resolved import Site, Toxic
-from emulator.toxics import Toxiproxy
+from emulator.toxics.api import Toxiproxy, differences
 from emulator.worlds.build import Progress
 from emulator.worlds.record import service_folder, write_files
 from emulator.worlds.transport import PlaceTransport
@@ -40,7 +40,7 @@ class Poisoner:
         began = self._begin(site)
         try:
             toxiproxy = self._toxiproxy(site)
-            toxiproxy.turn(toxics.differences(toxiproxy.present(), site.toxics))
+            toxiproxy.turn(differences(toxiproxy.present(), site.toxics))
             self._agent.configure([toxics.divert(site, {toxic.on for toxic in site.toxics}, only=True)])
         except BaseException:
             if began:

@@ -38,10 +38,11 @@ from emulator.worlds.record import (
     kept_topology,
     service_folder,
 )
-from emulator.worlds.toxics import Poisoner
 
 if TYPE_CHECKING:
     from httpx import HTTPTransport
+
+    from emulator.worlds.toxics import Poisoner
 
 Stream = int | IO[bytes] | None
 _PATIENCE_S = 10.0  # for another command that changes a link: milliseconds, on a busy machine more
@@ -130,6 +131,7 @@ class World:
     ) -> Self:
         began = time.monotonic()
         kernel = kernels.choose(wan)
+        topology = kernel.fitted(topology)
         _refuse_impossible(topology)
         folder = world_folder(name)
         _clear(folder)
@@ -148,7 +150,7 @@ class World:
                     shaped.result()
                 builder.wait(services, topology.sites)
                 playing.vary(folder, agent, topology, kernel.name)
-                Poisoner(folder, agent).turn_all([site for site in topology.sites if site.toxics], progress)
+                _turn_toxics(folder, agent, [site for site in topology.sites if site.toxics], progress)
                 running = (*services, *toxics.servers(topology))
                 record = replace(born, state="up", services=running, up_s=time.monotonic() - began).write(folder)
         except BaseException:
@@ -159,6 +161,9 @@ class World:
 
     def planned(self, topology: Topology, services: Sequence[Service]) -> Changes:
         """What `up` would change; services that have died count as changed, and links that were changed by hand."""
+        return self._planned(kernels.choose(self.record.wan).fitted(topology), services)
+
+    def _planned(self, topology: Topology, services: Sequence[Service]) -> Changes:
         alive = self._alive()
         running = [service for service in self.record.services if service.name in alive]
         plan = changes(self.topology, running, topology, services)
@@ -189,6 +194,9 @@ class World:
         Raises `WrongInput` for an unknown site or impossible values, `Fell` where the router refuses them, `WorldBusy`.
         Whatever it raises, the link is as it was before.
         """
+        more_than_rates = any(replace(way, rate_bps=None) != Change() for way in (down, up))
+        if more_than_rates and not kernels.choose(self.record.wan).netem:
+            raise CannotHere(f"WAN kernel {self.record.wan} has no netem: only the rate of a link can be changed")
         with locked(self.name, _PATIENCE_S):
             return self._links().change(site, down, up)
 
@@ -198,7 +206,8 @@ class World:
             return self._links().reset(site)
 
     def _change(self, topology: Topology, services: Sequence[Service], progress: Progress) -> None:
-        plan = self.planned(topology, services)
+        topology = kernels.choose(self.record.wan).fitted(topology)
+        plan = self._planned(topology, services)
         if not plan.any:
             return
         _refuse_impossible(topology)
@@ -218,7 +227,7 @@ class World:
         builder.restart(again, self.record.services, topology.sites)
         builder.wait([*fresh, *again], topology.sites)
         poisoned = [new[n] for n in (*plan.add, *plan.toxics) if n in plan.toxics or new[n].toxics]
-        Poisoner(self.folder, self._agent).turn_all(poisoned, progress)
+        _turn_toxics(self.folder, self._agent, poisoned, progress)
         forget_changes(self.folder)
         playing.vary(self.folder, self._agent, topology, kernel.name)
         keep_topology(self.folder, topology)
@@ -291,11 +300,16 @@ class World:
         self._known(place)
         return PlaceTransport(lambda host, port, timeout_s: self._agent.connect(place, host, port, timeout_s))
 
+    def _poisoner(self) -> "Poisoner":
+        from emulator.worlds.toxics import Poisoner  # it speaks HTTP, and httpx takes 80 ms to import
+
+        return Poisoner(self.folder, self._agent)
+
     def toxics(self, site: str) -> tuple[Toxic, ...]:
         """The toxics that are on at a site now. Raises `Fell` where its Toxiproxy has ended."""
         found = self._site(site)
         recorded = any(service.name == toxics.server_name(found) for service in self.record.services)
-        return Poisoner(self.folder, self._agent).present(found) if recorded else ()
+        return self._poisoner().present(found) if recorded else ()
 
     def add_toxic(self, site: str, toxic: Toxic) -> None:
         """Put a toxic on at a site, wholly or not at all; the next `up` of another topology there takes it off.
@@ -310,7 +324,7 @@ class World:
             if server.name not in by_name(before.services):  # first, so that none runs that nobody knows of
                 self.record = replace(before, services=(*before.services, server)).write(self.folder)
             try:
-                Poisoner(self.folder, self._agent).add(found, toxic)
+                self._poisoner().add(found, toxic)
             except BaseException:
                 self.record = before.write(self.folder)
                 raise
@@ -320,7 +334,7 @@ class World:
         with locked(self.name):
             if not self.toxics(site):
                 raise WrongState(f"site '{site}' of world '{self.name}' has no toxics on")
-            Poisoner(self.folder, self._agent).remove(self._site(site), toxic)
+            self._poisoner().remove(self._site(site), toxic)
 
     def _site(self, name: str) -> Site:
         found = [site for site in self.topology.sites if site.name == self._known(name)]
@@ -340,6 +354,13 @@ class World:
             existed = folder.exists()
             _clear(folder)
             return existed
+
+
+def _turn_toxics(folder: Path, agent: Agent, sites: Sequence[Site], progress: Progress) -> None:
+    if sites:
+        from emulator.worlds.toxics import Poisoner
+
+        Poisoner(folder, agent).turn_all(sites, progress)
 
 
 def _descriptor(stream: Stream, own: IO[str] | None, nothing: IO[bytes]) -> int:

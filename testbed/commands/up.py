@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 )
 @topology_argument
 @click.option("--name", help="The world's name; without it, the topology's.")
-@click.option("--wan", metavar="KERNEL", help="host or uml; without it, the first that works here.")
+@click.option("--wan", metavar="KERNEL", help="host, uml or plain; without it, the first that works here.")
 @click.option("--plan", is_flag=True, help="Print what would change, and change nothing.")
 @json_option
 def command(topology: Path, name: str | None, wan: str | None, plan: bool, json: bool) -> None:

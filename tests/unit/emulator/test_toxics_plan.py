@@ -28,8 +28,8 @@ from emulator.topology.resolved import (
     Toxic,
     Training,
 )
-from emulator.toxics import Differences, differences, divert, ready_to_divert, server_name, servers
-from emulator.toxics.api import decode, encode, key
+from emulator.toxics import divert, ready_to_divert, server_name, servers
+from emulator.toxics.api import Differences, decode, differences, encode, key
 from emulator.worlds import changes
 
 _ON = st.sampled_from(["dicomweb", "dimse", "hub"])
