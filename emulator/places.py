@@ -10,6 +10,8 @@ HUB_ADDRESS = "10.0.0.2"
 CONTROL_PORT = 8000
 MODEL_PORT = 8001
 UPDATE_PORT = 8002
+PROBE_PORTS = (8010, 8011, 8012, 8013)
+"""What `check` sends its test transfers through; nothing listens there otherwise."""
 DICOMWEB_PORT = 8042
 DIMSE_PORT = 4242
 

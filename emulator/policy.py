@@ -10,6 +10,7 @@ from emulator.places import (
     CONTROL_PORT,
     HUB_ADDRESS,
     MODEL_PORT,
+    PROBE_PORTS,
     UPDATE_PORT,
     gateway_address,
     worker_address,
@@ -17,7 +18,7 @@ from emulator.places import (
 from emulator.wiring import Rules, port
 
 _PORTS_A_CHAIN = 250  # the kernel takes 255
-_HUB_PORTS = f"{{ {CONTROL_PORT}, {MODEL_PORT}, {UPDATE_PORT} }}"
+_HUB_PORTS = f"{{ {', '.join(map(str, (CONTROL_PORT, MODEL_PORT, UPDATE_PORT, *PROBE_PORTS)))} }}"
 
 
 def _own(indices: Iterable[int]) -> list[str]:

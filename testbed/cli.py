@@ -29,6 +29,7 @@ NAMES = (
     "open",
     "link",
     "capture",
+    "check",
     "down",
     "train",
     "runs",

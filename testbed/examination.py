@@ -24,7 +24,7 @@ TOOLS = (
 )
 EXTRAS = (
     ("tshark", "tshark", "an independent count of a site's bytes; the tests use it"),
-    ("iperf3", "iperf3", "measuring links; the tests use it"),
+    ("iperf3", "iperf3", "`testbed check` measures links by it"),
     (
         "qemu-system-x86_64",
         "qemu-system-x86",

@@ -64,7 +64,7 @@ def _round(event: Event) -> str:
         *scores,
         f"{counted(len(event['participants']), 'site')} took part",
         f"{seconds(event['emulated_s'])} emulated, {seconds(event['wall_s'])} here",
-        *(["fidelity exceeded"] if event["fidelity"] != "ok" else []),
+        *([_exceeded(event)] if event["fidelity"] != "ok" else []),
     ]
     return f"round {event['round']} of {event['of']}: {'; '.join(parts)}"
 
@@ -76,6 +76,11 @@ def _overrun(event: Event) -> str:
         f"round {event['round']}: too slow for the real clock at {counted(len(late), 'site')}, at {worst} by "
         f"{seconds(late[worst])}; compute profiles ask for more than this machine can do at once"
     )
+
+
+def _exceeded(event: Event) -> str:
+    """Also why, where the event says so."""
+    return ": ".join(("fidelity exceeded", *event.get("fidelity_why", ())[:1]))
 
 
 def _missing(event: Event) -> str:

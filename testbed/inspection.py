@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from emulator.errors import TestbedError
+from emulator.fidelity.check import kept
 from emulator.places import HUB_ADDRESS, pacs_address
 from emulator.topology import Link, Site
 from emulator.worlds import World, capacity
@@ -22,7 +23,8 @@ def inspect(world: World) -> dict[str, Any]:
         memory = hands.submit(world.memory_bytes)
         alive = world.services()
         links, changed = world.links(), world.changed_links()
-        found = hands.map(lambda site: _site(world, site, links[site.name], alive), world.topology.sites)
+        checked = kept(world)
+        found = hands.map(lambda site: _site(world, site, links[site.name], alive, checked), world.topology.sites)
         sites = [{**site, "link": {**site["link"], "changed": site["name"] in changed}} for site in found]
     return {
         "world": world.name,
@@ -41,7 +43,10 @@ def _wan(kernel: str) -> dict[str, Any]:
     return {"kernel": kernel, "capacity_bps": measured.bps if measured else None}
 
 
-def _site(world: World, site: Site, link: Link, alive: Mapping[str, bool]) -> dict[str, Any]:
+def _site(
+    world: World, site: Site, link: Link, alive: Mapping[str, bool], checked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`check`: what the last check found of the site's link; None where nothing, or the link has changed since."""
     pacs = _pacs(world, site)
     runs = any(up for name, up in alive.items() if name.startswith(f"{site.name}/pacs"))
     return {
@@ -53,6 +58,7 @@ def _site(world: World, site: Site, link: Link, alive: Mapping[str, bool]) -> di
         "pacs": pacs,
         "link": {**_link(link), "varies": link.varies},
         **_toxics(world, site),
+        "check": checked.get(site.name),
     }
 
 

@@ -29,6 +29,7 @@ def composed(world: World, training: Training, seed: int) -> Path:
         seed=seed,
         training=training,
         cpu_slots=processors(),
+        world_folder=world.folder,
     )
     return _written(config)
 
@@ -42,7 +43,7 @@ def recomposed(world: World, run: str) -> Path:
             f"run {run} can't go on over world '{world.name}': {differ} changed since; "
             "bring up the topology that it was started on"
         )
-    return _written(config.model_copy(update={"resume": True, "world": world.name}))
+    return _written(config.model_copy(update={"resume": True, "world": world.name, "world_folder": world.folder}))
 
 
 def _written(config: LaunchConfig) -> Path:

@@ -46,7 +46,7 @@ def fresh(
     settings: Sequence[str],
 ) -> str:
     """Trains anew over a world; the run's id. Raises `WrongState` where the world is not up."""
-    world = _up(name)
+    world = up(name)
     training = overridden(world.topology.training, task, algorithm, rounds, settings)
     return train(world, training, world.topology.seed if seed is None else seed)
 
@@ -57,7 +57,7 @@ def again(run: str, name: str | None) -> str:
     if found.state == "done":
         complain(f"run {run} is done; there is nothing to go on with")
         return run
-    world = _up(name or found.entry()["world"])
+    world = up(name or found.entry()["world"])
     return _trained(world, recomposed(world, run))
 
 
@@ -66,7 +66,8 @@ def train(world: World, training: Training, seed: int) -> str:
     return _trained(world, composed(world, training, seed))
 
 
-def _up(name: str | None) -> World:
+def up(name: str | None) -> World:
+    """The world of that name, or the only one. Raises `WrongState` where it is not up."""
     world = World.open(name)
     if world.state != "up":
         raise WrongState(f"world '{world.name}' is {world.state}; bring it up again by: testbed up TOPOLOGY")

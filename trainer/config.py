@@ -40,7 +40,8 @@ class LaunchConfig(_Strict):
     in it already.
 
     `cpu_slots` is how many workers may compute or pull at once; `ledger` says whether the kernel's counters
-    are there to read. A site that owes an answer for `deadline_s` seconds is out of the round.
+    are there to read, `world_folder` whose router and links each round is judged by (None outside a world). A site
+    that owes an answer for `deadline_s` seconds is out of the round.
     """
 
     run_folder: Path
@@ -53,6 +54,7 @@ class LaunchConfig(_Strict):
     cpu_slots: int = Field(default=1, ge=1)
     resume: bool = False
     ledger: bool = True
+    world_folder: Path | None = None
     deadline_s: float = Field(default=600.0, gt=0)
 
 

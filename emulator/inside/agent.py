@@ -178,7 +178,17 @@ def _launch(launch: Request) -> None:
     (folder / "pid").write_text(f"{child.pid} {birth(child.pid)}")
     with contextlib.suppress(PermissionError):  # an ordinary user can't put itself before others
         os.setpriority(os.PRIO_PROCESS, child.pid, launch["nice"])
+        _favour_group(child.pid, launch["nice"])
     threading.Thread(target=child.wait, daemon=True).start()
+
+
+def _favour_group(pid: int, nice: int) -> None:
+    """Where the kernel groups processes by session (autogroup), a nice value counts within its own group only: what
+    others see is the group's.
+    """
+    group = Path(f"/proc/{pid}/autogroup")
+    if nice and group.exists():
+        group.write_text(str(nice))
 
 
 def _alive(request: Request, _fds: list[int]) -> Request:

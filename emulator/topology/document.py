@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, Tag, model_validator
 
 from emulator.topology.fields import LONGEST_NAME, Measured, Name, Number, Whole, Word, refusal
 from emulator.topology.forms import Form, choice, either
-from emulator.topology.links import LinkDocument
+from emulator.topology.links import LinkDocument, Share
 from emulator.topology.naming import MOST_SITES, longest_group
 from emulator.topology.toxics import ToxicDocument
 from emulator.topology.units import DURATION, SHARE
@@ -18,6 +18,7 @@ from emulator.topology.units import DURATION, SHARE
 MOST_STUDIES = 5000
 
 Variation = Annotated[float, Measured(replace(SHARE, example="10%"), "0%", "100%")]
+Tolerance = Annotated[float, Measured(replace(DURATION, example="1ms"), "0ms", "10s")]
 ComputeTime = Annotated[float, Measured(replace(DURATION, example="30ms"), "0ms", "60min")]
 Studies = Annotated[int, Whole("a number of studies", 1, MOST_STUDIES)]
 ClassShare = Annotated[float, Number("a share of the studies", 0, 1)]
@@ -199,6 +200,22 @@ class RegionDocument(Form):
     link: LinkName = Field(description="the profile of the shared uplink")
 
 
+class FidelityDocument(Form):
+    """How far the emulation may stray before `testbed check`, or a round, is out of bounds."""
+
+    rtt: Tolerance | None = Field(default=None, description="how far a round-trip time may be from what is asked …")
+    rtt_share: Share | None = Field(default=None, description="… or as a share of it, whichever is more")
+    rate: Share | None = Field(default=None, description="how far a rate may be from what is asked, as a share of it")
+    loss: Share | None = Field(
+        default=None, description="how far a share of lost packets may be from what is asked, beyond chance"
+    )
+    router: Share | None = Field(default=None, description="how much of any half a second of transfers the router runs")
+    waiting: Share | None = Field(
+        default=None, description="how much of the transfers' time the router waits for a processor"
+    )
+    host: Share | None = Field(default=None, description="how much of that time the hub's process waits for one")
+
+
 class TrainingDocument(Form):
     """What `testbed train` runs unless its own options say otherwise."""
 
@@ -240,3 +257,4 @@ class Document(Form):
     defaults: SiteSettings = Field(default_factory=SiteSettings, description="what sites have that don't say otherwise")
     sites: Annotated[list[SiteDocument], Field(min_length=1)] = Field(description="the hospitals, in order")
     training: TrainingDocument = Field(default_factory=TrainingDocument)
+    fidelity: FidelityDocument = Field(default_factory=FidelityDocument)

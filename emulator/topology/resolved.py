@@ -290,6 +290,25 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Fidelity:
+    """How far the emulation may stray from the topology before `check`, or a round, is out of bounds. Fractions from
+    0 to 1.
+
+    A round-trip time may differ by `rtt_s`, or by `rtt_share` of it, whichever is more; a rate by `rate` of it; a share
+    of lost packets by `loss`, beyond what chance explains. During transfers the router may run for `router` of any half
+    a second, and wait for a processor for `waiting` of the time; the hub's process may wait for `host` of the time.
+    """
+
+    rtt_s: float = 0.001
+    rtt_share: float = 0.03
+    rate: float = 0.05
+    loss: float = 0.001
+    router: float = 0.95
+    waiting: float = 0.2
+    host: float = 0.5
+
+
+@dataclass(frozen=True)
 class Topology:
     """A whole document, resolved."""
 
@@ -303,3 +322,4 @@ class Topology:
     """Distributions of delay by name: netem's tables, deviations from the mean in 1/8192 of the jitter."""
     traces: Mapping[str, Trace] = field(default_factory=dict)
     """Traces by name, of the links that have some."""
+    fidelity: Fidelity = Fidelity()

@@ -11,6 +11,7 @@ from emulator.topology.document import (
     ComputeDocument,
     Dirichlet,
     Document,
+    FidelityDocument,
     SiteDocument,
     StudyRange,
     TrainingDocument,
@@ -33,6 +34,7 @@ from emulator.topology.resolved import (
     Compute,
     Direction,
     Episode,
+    Fidelity,
     FourState,
     GilbertElliott,
     Hub,
@@ -66,6 +68,7 @@ def resolve(document: Document, delays: Mapping[str, Delays], traces: Mapping[st
         regions=tuple(Region(name, _link(own.link, document, delays)) for name, own in document.regions.items()),
         tables={table_name(name): found.table for name, found in delays.items() if found.scale_s and name in used},
         traces={name: trace for name, trace in traces.items() if name in traced},
+        fidelity=_fidelity(document.fidelity),
     )
 
 
@@ -216,3 +219,10 @@ def _training(training: TrainingDocument) -> Training:
     written: dict[str, Any] = dict(training)
     words = {"task": training.task or builtin.TASK, "algorithm": training.algorithm or builtin.ALGORITHM}
     return Training(**(written | words))
+
+
+def _fidelity(written: FidelityDocument) -> Fidelity:
+    asked = {name: value for name, value in dict(written).items() if value is not None}
+    if "rtt" in asked:
+        asked["rtt_s"] = asked.pop("rtt")
+    return replace(Fidelity(), **asked)

@@ -85,6 +85,11 @@ def tell(found: Mapping[str, Any], out: Console, every_site: bool = False) -> No
     out.print(_table("site", shown, _by(dropped, "site")))
     if len(shown) < len(by_site):
         out.print(f"{len(by_site) - len(shown)} more sites moved less; --sites shows them")
+    for entry in found["rounds"]:
+        if entry["fidelity"] != "ok":
+            out.print(
+                f"round {entry['round']} was out of bounds; testbed show {found['run']} tells why", soft_wrap=True
+            )
     total = octets(found["total_wire_bytes"])
     out.print(f"{found['run']}: {total} on the wire, {octets(payload(entries))} of payload")
     over_wan = [entry for entry in entries if entry.purpose in WAN]

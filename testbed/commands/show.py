@@ -9,7 +9,7 @@ from rich.text import Text
 
 from testbed.output import document, people, table
 from testbed.parameters import Command, json_option, run_argument
-from testbed.units import percent, seconds
+from testbed.units import counted, percent, seconds
 
 
 @click.command(
@@ -46,9 +46,22 @@ def tell(summary: Mapping[str, Any], out: Console) -> None:
     for entry in summary["rounds"]:
         for site, why in entry["missing"].items():
             out.print(f"round {entry['round']}: {site} was missing: {why}", soft_wrap=True)
+        for why in entry["fidelity_why"]:
+            out.print(f"round {entry['round']}: out of bounds: {why}", soft_wrap=True)
     what = f"{summary['task']} by {summary['algorithm']} over {summary['world']}, seed {summary['seed']}"
     out.print(f"{summary['run']}: {summary['state']}; {what}", soft_wrap=True)
+    if marked := exceeded(summary):
+        out.print(
+            f"{marked} of {counted(len(summary['rounds']), 'round')} out of bounds: their figures are not those "
+            "of the network that was asked for",
+            soft_wrap=True,
+        )
     out.print(f"model {summary['model_sha256'] or 'none yet'}", soft_wrap=True)
+
+
+def exceeded(summary: Mapping[str, Any]) -> int:
+    """How many rounds were out of bounds."""
+    return sum(entry["fidelity"] != "ok" for entry in summary["rounds"])
 
 
 def _row(entry: Mapping[str, Any]) -> list[str | Text]:

@@ -38,7 +38,7 @@ def command(world: str | None, json: bool) -> None:
 
 def _show(found: Mapping[str, Any]) -> None:
     out = people(json=False)
-    names = ("site", "group", "machine", "state", "address", "PACS", "link")
+    names = ("site", "group", "machine", "state", "address", "PACS", "link", "checked")
     shown = table(*names, "down", "up", "RTT", "studies", "instances", left=len(names))
     for site in found["sites"]:
         shown.add_row(*_row(site))
@@ -57,6 +57,12 @@ def _show(found: Mapping[str, Any]) -> None:
     out.print(f"{found['world']} is {found['state']}: {answers}; {size}; {wan}", soft_wrap=True)
 
 
+def _checked(check: Mapping[str, Any] | None) -> Text:
+    if check is None:
+        return Text("-")
+    return Text(check["verdict"], style="green" if check["verdict"] == "ok" else "bold red")
+
+
 def _row(site: Mapping[str, Any]) -> list[str | Text]:
     pacs, down, up = site["pacs"], site["link"]["down"], site["link"]["up"]
     return [
@@ -67,6 +73,7 @@ def _row(site: Mapping[str, Any]) -> list[str | Text]:
         site["address"],
         f"{pacs['flavour']} {pacs['version']}",
         _link(site["link"]),
+        _checked(site["check"]),
         rate(down["rate_bps"]),
         rate(up["rate_bps"]),
         seconds(down["delay_s"] + up["delay_s"]),

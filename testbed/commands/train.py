@@ -5,10 +5,12 @@ from typing import Any
 import click
 
 from emulator.errors import WrongInput
-from testbed.commands.show import tell
+from testbed.commands.show import exceeded, tell
 from testbed.completion import complete_runs
 from testbed.output import document, people
 from testbed.parameters import Command, json_option, world_argument
+
+OUT_OF_BOUNDS = 1
 
 
 @click.command(
@@ -45,11 +47,12 @@ def command(
     settings: tuple[str, ...],
     resume: str | None,
     json: bool,
-) -> None:
+) -> int:
     """Train over a world, recorded; print the run's id.
 
     The same topology and seed give the same model, whatever the order in which updates arrive. Ctrl-C stops the run;
-    --resume goes on at the round that was lost and reaches the same model.
+    --resume goes on at the round that was lost and reaches the same model. Ends with exit code 1 where the run is done
+    but the emulation was out of bounds in some of its rounds (see `show`, and `fidelity` in the topology).
     """
     from testbed.runs import opened
     from testbed.training import again, fresh
@@ -65,6 +68,7 @@ def command(
         document(summary)
     else:
         click.echo(run)
+    return OUT_OF_BOUNDS if exceeded(summary) else 0
 
 
 def _alone(**options: Any) -> None:

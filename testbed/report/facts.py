@@ -31,6 +31,7 @@ class Round:
     missing: Mapping[str, str]
     metrics: Mapping[str, float]
     fidelity: str
+    strays: tuple[str, ...]  # what was out of bounds
     model_sha256: str
 
 
@@ -140,6 +141,7 @@ def _round(entry: Mapping[str, Any], ends: Mapping[int, float]) -> Round:
         missing=entry["missing"],
         metrics={name: value for name, value in entry["metrics"].items() if value is not None},
         fidelity=entry["fidelity"],
+        strays=tuple(entry["fidelity_why"]),
         model_sha256=entry["model_sha256"] or "",
     )
 

@@ -107,7 +107,7 @@ def _round(r: Round) -> tuple[Cell, ...]:
         Cell(_share(r.metrics.get("worst_site_accuracy"))),
         Cell(str(len(r.participants))),
         Cell(missing, "wrap bad" if r.missing else "wrap faint"),
-        Cell(r.fidelity, "good" if r.fidelity == "ok" else "bad"),
+        Cell("; ".join((r.fidelity, *r.strays)), "good" if r.fidelity == "ok" else "wrap bad"),
         Cell(r.model_sha256[:12], code=True),
     )
 

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from emulator.fidelity.findings import verdict
 from emulator.topology.resolved import Compute
 from trainer import weights
 from trainer.algorithms import Algorithm
@@ -33,6 +34,7 @@ from trainer.clock.stage import Lost, Stage
 from trainer.config import LaunchConfig
 from trainer.errors import RunFailed
 from trainer.hub.desk import Desk
+from trainer.hub.fidelity import Probes, late, overran
 from trainer.hub.meters import Meters
 from trainer.hub.results import Book, metrics
 from trainer.record import RoundRecord, Writer
@@ -66,6 +68,7 @@ class Conductor:
         stage: Stage,
         writer: Writer,
         meters: Meters,
+        probes: Probes,
         say: Say,
     ) -> None:
         self._config = config
@@ -76,6 +79,7 @@ class Conductor:
         self._stage = stage
         self._writer = writer
         self._meters = meters
+        self._probes = probes
         self._say = say
         self.gone: dict[str, str] = {}  # sites whose worker will not come back, and why
 
@@ -115,6 +119,7 @@ class Conductor:
     async def _round(self, number: int, models: Models, emulated: float) -> tuple[Models, float]:
         book = Book(number, Hands(emulated, self._paces(number)))
         sites = await self._gather(book)
+        await self._probes.begin(sites)
         self._tell("round-started", round=number, sites=len(sites))
         course = self._course(book)
         participants = await self._train(course, book, models, sites)
@@ -151,7 +156,8 @@ class Conductor:
 
     def _course(self, book: Book) -> Course:
         async def play(phase: Phase) -> None:
-            await self._stage.play(phase, lambda lost: self._lose(book, lost))
+            async with self._probes.during(phase):
+                await self._stage.play(phase, lambda lost: self._lose(book, lost))
             book.enter(phase)
 
         config = self._config
@@ -193,6 +199,7 @@ class Conductor:
         self, book: Book, models: Models, participants: tuple[str, ...], start: float, end: float
     ) -> RoundRecord:
         measured = self._meters.read()
+        findings = (late(book.latest_s), *overran(book.late), *self._probes.end())
         return RoundRecord(
             number=book.number,
             started=book.started,
@@ -200,7 +207,7 @@ class Conductor:
             emulated_s=end - start,
             emulated_end_s=end,
             model_sha256=models.name,
-            fidelity=book.fidelity,
+            fidelity=verdict(findings),
             participants=participants,
             missing=dict(sorted(book.missing.items())),
             metrics=metrics(self._desk.reports, self._classes),
@@ -210,6 +217,7 @@ class Conductor:
             resent=measured.resent,
             drops=measured.drops,
             mark=measured.mark,
+            findings=findings,
         )
 
     def _lose(self, book: Book, lost: Lost) -> None:
@@ -241,6 +249,7 @@ class Conductor:
             missing=dict(kept.missing),
             metrics={name: round(value, 4) for name, value in kept.metrics[""].items()},
             fidelity=kept.fidelity,
+            fidelity_why=[finding.said for finding in kept.findings if finding.exceeded],
             model_sha256=kept.model_sha256,
         )
 

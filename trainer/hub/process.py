@@ -21,6 +21,7 @@ from trainer.errors import RunFailed, WrongState
 from trainer.hub.app import app
 from trainer.hub.conductor import Conductor
 from trainer.hub.desk import Desk, Port
+from trainer.hub.fidelity import probes
 from trainer.hub.meters import Counters, Meters
 from trainer.launcher_line import Line, News
 from trainer.learning import initial
@@ -97,6 +98,7 @@ class _Hub:
         self._config = config
         self._sockets = sockets
         self._line = line
+        self._topology = topology
         self._sites = {site.name: site for site in topology.sites}
         addresses = {
             address: place.name
@@ -163,6 +165,7 @@ class _Hub:
             stage=self._stage,
             writer=writer,
             meters=Meters(self._desk, self._counters(), self._config.run_folder.name),
+            probes=probes(self._config, self._topology),
             say=say,
         )
 

@@ -2,22 +2,17 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from trainer.clock.emulated import Hands, Stretch
 from trainer.clock.phases import Phase
 from trainer.clock.real import RealTime
+from trainer.hub.fidelity import LATE_S
 from trainer.messages import Report
 from trainer.record import Bytes, Time
 from trainer.record.writer import utc_now
 from trainer.scores import Outcome, pooled, scores
-
-LATE_S = 0.25
-"""How late a transfer may begin after its moment before the round is marked, and computing end on the real clock:
-the machine was then too busy to be on time.
-"""
 
 
 @dataclass
@@ -56,11 +51,6 @@ class Book:
     def late(self) -> dict[str, float]:
         """Sites whose computing or pull ended too late on the real clock, and by how much (s)."""
         return {site: by_s for site, by_s in sorted(self.overruns.items()) if by_s > LATE_S}
-
-    @property
-    def fidelity(self) -> Literal["ok", "exceeded"]:
-        """`exceeded` where a transfer began, or computing ended, too late."""
-        return "ok" if self.latest_s <= LATE_S and not self.late else "exceeded"
 
     def times(self) -> tuple[Time, ...]:
         """Seconds by site and phase; the model comes down twice in a first round, which is added up."""

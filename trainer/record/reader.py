@@ -70,7 +70,7 @@ class Run:
         """The document of `train --json` and `show --json`."""
         entry = self.entry()
         names = ("run", "world", "state", "task", "algorithm", "seed", "model_sha256", "rounds_asked", "why")
-        metrics = self._metrics()
+        metrics, findings = self._metrics(), self._findings()
         rows = self.connection.execute(
             "SELECT round, wall_s, emulated_s, participants, missing, fidelity, model_sha256 FROM rounds ORDER BY round"
         )
@@ -83,6 +83,8 @@ class Run:
                 "missing": json.loads(missing),
                 "metrics": {**dict.fromkeys(_ALWAYS), **metrics.get(number, {})},
                 "fidelity": fidelity,
+                "fidelity_why": [found["said"] for found in findings.get(number, ()) if found["exceeded"]],
+                "findings": findings.get(number, []),
                 "model_sha256": model,
             }
             for number, wall_s, emulated_s, participants, missing, fidelity, model in rows
@@ -100,6 +102,7 @@ class Run:
             for number, site, purpose, rx, tx in self.connection.execute(query):
                 purposes = rounds.setdefault(number, {}).setdefault(site, {p: dict(_NOTHING) for p in PURPOSES})
                 purposes[purpose] |= {f"rx_{kind}": rx, f"tx_{kind}": tx}
+        marked = dict(self.connection.execute("SELECT round, fidelity FROM rounds"))
         for number, site, purpose, *again in self._later("retransmissions"):
             rounds[number][site][purpose] |= dict(zip(_AGAIN, again, strict=True))
         drops: dict[int, dict[str, dict[str, int]]] = {}
@@ -113,7 +116,12 @@ class Run:
             "run": self._one("SELECT id FROM run"),
             "total_wire_bytes": self._one("SELECT coalesce(sum(rx_wire + tx_wire), 0) FROM ledger") + wasted,
             "rounds": [
-                {"round": number, "sites": sites, **({"drops": drops[number]} if number in drops else {})}
+                {
+                    "round": number,
+                    "sites": sites,
+                    "fidelity": marked[number],
+                    **({"drops": drops[number]} if number in drops else {}),
+                }
                 for number, sites in sorted(rounds.items())
             ],
             "lost": lost,
@@ -149,6 +157,16 @@ class Run:
         found: dict[int, dict[str, float]] = {}
         for number, name, value in self.connection.execute("SELECT round, name, value FROM metrics WHERE site = ''"):
             found.setdefault(number, {})[name] = value
+        return found
+
+    def _findings(self) -> dict[int, list[dict[str, Any]]]:
+        """What each round's fidelity rests on, as it was written."""
+        names = ("reason", "place", "figure", "asked", "bound", "exceeded", "said")
+        found: dict[int, list[dict[str, Any]]] = {}
+        query = f"SELECT round, {', '.join(names)} FROM fidelity ORDER BY rowid"  # noqa: S608 - names of our own
+        for number, *values in self.connection.execute(query):
+            entry = dict(zip(names, values, strict=True))
+            found.setdefault(number, []).append({**entry, "exceeded": bool(entry["exceeded"])})
         return found
 
     def _one(self, query: str) -> Any:

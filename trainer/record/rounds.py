@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+
+from emulator.fidelity.findings import Finding, Verdict
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Lost:
 class RoundRecord:
     """One whole round. `participants` are the sites whose update is in the model. `missing` says why a site's
     part is not whole: a site that was lost after its update is named in both. `metrics` are by site; '' is
-    over all.
+    over all. `findings` are what `fidelity` rests on.
     """
 
     number: int
@@ -79,7 +80,7 @@ class RoundRecord:
     emulated_s: float
     emulated_end_s: float
     model_sha256: str
-    fidelity: Literal["ok", "exceeded"]
+    fidelity: Verdict
     participants: tuple[str, ...]
     missing: Mapping[str, str]
     metrics: Mapping[str, Mapping[str, float]]
@@ -89,3 +90,4 @@ class RoundRecord:
     resent: tuple[Resent, ...] = ()
     drops: tuple[Dropped, ...] = ()
     mark: Mark | None = None
+    findings: tuple[Finding, ...] = ()

@@ -29,6 +29,10 @@ CREATE TABLE ledger (
     tx_wire INTEGER NOT NULL, rx_packets INTEGER NOT NULL, tx_packets INTEGER NOT NULL,
     PRIMARY KEY (round, site, purpose)
 ) WITHOUT ROWID;
+CREATE TABLE fidelity (
+    round INTEGER NOT NULL, reason TEXT NOT NULL, place TEXT NOT NULL, -- a site, or '': the whole world
+    figure REAL NOT NULL, asked REAL, bound REAL, exceeded INTEGER NOT NULL, said TEXT NOT NULL
+);
 """
 
 # Tables that came later: a run that an older version began gets them when it goes on, and may be read without them.
