@@ -17,8 +17,8 @@ _COLUMNS = 8  # what follows (guests) is in the first two already
 
 @dataclass(frozen=True)
 class Reading:
-    """Seconds since something long ago; `ran` and `waited` for a processor are the router's, `own_waited` this
-    process's.
+    """Seconds since something long ago; `ran` and `waited` for a processor are the router's, who got one `turns` times;
+    `own_waited` is this process's.
     """
 
     at: float
@@ -27,17 +27,26 @@ class Reading:
     own_waited: float
     idle: float
     of: float
+    turns: int = 0
 
 
 @dataclass(frozen=True)
 class Shares:
-    """What went on between two readings, as shares of the time; `idle` of all processors' time."""
+    """What went on between two readings, as shares of the time; `idle` of all processors' time; `turns` of the router
+    in a second.
+    """
 
     seconds: float
     ran: float = 0.0
     waited: float = 0.0
     own_waited: float = 0.0
     idle: float = 1.0
+    turns: float = 0.0
+
+    @property
+    def late_s(self) -> float:
+        """How long the router waited each time before it ran: so late packets are, on average."""
+        return self.waited / self.turns if self.turns else 0.0
 
 
 def between(earlier: Reading, later: Reading) -> Shares:
@@ -51,6 +60,7 @@ def between(earlier: Reading, later: Reading) -> Shares:
         (later.waited - earlier.waited) / took,
         (later.own_waited - earlier.own_waited) / took,
         (later.idle - earlier.idle) / of if of else 1.0,
+        (later.turns - earlier.turns) / took,
     )
 
 
@@ -64,7 +74,7 @@ def together(parts: Sequence[Shares]) -> Shares:
     took = sum(part.seconds for part in parts)
     if not took:
         return Shares(0.0)
-    names = ("ran", "waited", "own_waited", "idle")
+    names = ("ran", "waited", "own_waited", "idle", "turns")
     return Shares(took, *(sum(getattr(part, name) * part.seconds for part in parts) / took for name in names))
 
 
@@ -88,13 +98,14 @@ class Load:
     def now(self) -> Reading:
         columns = [int(column) for column in self._read("/proc/stat").split("\n", 1)[0].split()[1 : _COLUMNS + 1]]
         at = time.monotonic()
-        ran, waited = columns[_SOFTIRQ] / _TICKS_S, 0.0
+        ran, waited, turns = columns[_SOFTIRQ] / _TICKS_S, 0.0, 0
         if self._router is not None:
-            ran, waited = self._account(self._router)
-        _, own_waited = self._account("self")
-        return Reading(at, ran, waited, own_waited, sum(columns[i] for i in _IDLE) / _TICKS_S, sum(columns) / _TICKS_S)
+            ran, waited, turns = self._account(self._router)
+        _, own_waited, _ = self._account("self")
+        idle = sum(columns[i] for i in _IDLE) / _TICKS_S
+        return Reading(at, ran, waited, own_waited, idle, sum(columns) / _TICKS_S, turns)
 
-    def _account(self, process: int | str) -> tuple[float, float]:
-        """Seconds that a process ran, and waited to run."""
-        ran, waited = self._read(f"/proc/{process}/schedstat").split()[:2]
-        return int(ran) * _NS, int(waited) * _NS
+    def _account(self, process: int | str) -> tuple[float, float, int]:
+        """Seconds that a process ran, and waited to run, and how often it got to."""
+        ran, waited, turns = self._read(f"/proc/{process}/schedstat").split()
+        return int(ran) * _NS, int(waited) * _NS, int(turns)

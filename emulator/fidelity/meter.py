@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from emulator import wan
-from emulator.errors import WrongState
+from emulator.errors import Fell, WrongState
 from emulator.fidelity import load, queues
 from emulator.fidelity.asked import Asked, asked
 from emulator.fidelity.echo import Echo
@@ -91,11 +91,21 @@ class Meter:
         """The round has ended: what was found of it."""
         (before, missed_before), (now, missed) = self._before, self._queues()
         self._before = (now, missed)
+        silent = () if now else (_silent(),)
         flows = queues.changes(before, now)
         read = Round(self._least, self._transfers, self._windows, flows, max(0, missed - missed_before))
-        return judged(read, self._asked, self._bounds)
+        return (*silent, *judged(read, self._asked, self._bounds))
 
     def _queues(self) -> tuple[queues.Flows, int]:
-        printed = self._kernel.run(self._agent, (*queues.ASK_QUEUES, self._kernel.device), "")
+        """Nothing where the router does not answer: a run does not end because it can't be judged."""
         _, missed = self._agent.output("wan", queues.ASK_MISSED)
+        try:
+            printed = self._kernel.run(self._agent, (*queues.ASK_QUEUES, self._kernel.device), "")
+        except (Fell, OSError):
+            return {}, queues.missed(missed)
         return queues.flows(printed, self._sites), queues.missed(missed)
+
+
+def _silent() -> Finding:
+    said = "router: it did not tell in time what its queues did; it is starved of processors, or ended"
+    return Finding("router", "", 0.0, None, None, True, said)

@@ -11,9 +11,9 @@ from emulator.places import HUB_ADDRESS
 from emulator.worlds.world import World
 
 IDLE_COUNT = 40
-LOSS_COUNT = 1000
+LOSS_COUNT = 500
 _IDLE_EVERY_S = 0.05
-_LOSS_EVERY_S = 0.004
+_LOSS_EVERY_S = 0.01
 _LOSS_TAKES_S = 8.0
 _PACKET_BITS = 84 * 8
 _OF_THE_RATE = 0.1  # that pings may take of a slow link: more would queue behind one another

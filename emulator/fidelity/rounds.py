@@ -110,8 +110,10 @@ def _load(read: Round, bounds: Fidelity) -> Iterator[Finding]:
     host = f"processors idle {whole.idle:.0%} of the transfers' {whole.seconds:.1f} s"
     said = f"router: ran {busiest.ran:.0%} of its busiest {busiest.seconds:.1f} s (bound {bounds.router:.0%})"
     yield Finding("router", "", busiest.ran, None, bounds.router, busiest.ran > bounds.router, said)
-    said = f"router: waited {whole.waited:.0%} of the time for a processor (bound {bounds.waiting:.0%}); {host}"
-    yield Finding("waiting", "", whole.waited, None, bounds.waiting, whole.waited > bounds.waiting, said)
+    said = f"router: waited {whole.waited:.0%} of the time for a processor (bound {bounds.waiting:.0%}), "
+    said += f"{_ms(whole.late_s)} each time (bound {_ms(bounds.rtt_s)}); {host}"
+    waits = whole.waited > bounds.waiting or whole.late_s > bounds.rtt_s
+    yield Finding("waiting", "", whole.waited, None, bounds.waiting, waits, said)
     said = f"hub: waited {whole.own_waited:.0%} of the time for a processor (bound {bounds.host:.0%}); {host}"
     yield Finding("host", "", whole.own_waited, None, bounds.host, whole.own_waited > bounds.host, said)
 

@@ -30,6 +30,8 @@ _PEER = "uml"
 _SKIP = ("initcall_blacklist=raid6_select_algo,init_zswap,init_jfs_fs", "pty.legacy_count=0")
 _BOOT_S = 60.0
 _NICE = -15  # packets are late when training takes the router's turn
+_ROOM_BYTES = 4 << 20  # of packets that wait for the router: some thousand
+_WIDEN = Path(__file__).parent.parent / "inside" / "widen.py"
 _ROUTER = Path(__file__).parent.parent / "inside" / "router.py"
 
 
@@ -82,6 +84,15 @@ class UmlKernel:
         except Fell as error:
             last = (Path(folder) / "log").read_text(errors="replace")[-2000:]
             raise Fell(f"the WAN's kernel did not come up: {error}\n{last}") from error
+        self._make_room(agent, Path(folder))
+
+    def _make_room(self, agent: Agent, folder: Path) -> None:
+        """Without it packets are only more often missed, and rounds say so: no reason to have no world."""
+        pid = (folder / "pid").read_text().split()[0]
+        code, said = agent.output("wan", (sys.executable, "-I", "-S", str(_WIDEN), pid, str(_ROOM_BYTES)))
+        if code:
+            with (folder / "log").open("a") as log:
+                log.write(f"its sockets keep the host's default room: {said}")
 
     def run(self, agent: Agent, argv: tuple[str, ...], text: str) -> str:
         with agent.connect("wan", ROUTER_ADDRESS, _ORDERS_PORT, 5.0) as orders:

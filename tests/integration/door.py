@@ -13,6 +13,7 @@ sites:
   - {name: near, link: research-network, cohort: {studies: 6, modalities: [mr, pet], storage: multi-frame}}
   - {name: far, link: vdsl, cohort: {studies: 6, modalities: [mr, pet], storage: multi-frame}}
 training: {task: dementia, algorithm: fedavg, rounds: 2, test_fraction: 0.34}
+fidelity: {rtt: 50ms, loss: 5%, waiting: 100%, host: 100%}  # a busy machine is not what is tested here
 """
 WITHIN_S = 180
 

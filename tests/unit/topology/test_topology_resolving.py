@@ -1,6 +1,7 @@
 """From document to topology: groups, defaults, draws."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from topology_texts import Load
 
-from emulator.topology import Direction, Pacs
+from emulator.topology import Direction, Fidelity, Pacs
 from emulator.topology.drawing import apportioned, stream
 from emulator.topology.naming import members
 
@@ -176,3 +177,8 @@ def test_classes_add_up_and_each_is_less_than_one_study_from_its_share(count: in
     assert sum(counts.values()) == count
     for found, share in zip(counts.values(), shares, strict=True):
         assert abs(found - count * share / sum(shares)) < 1 + 1e-6
+
+
+def test_bounds_of_fidelity_are_taken_from_the_topology_and_the_rest_is_usual(loaded: Load) -> None:
+    bounds = loaded("name: x\nsites: [{name: lyon}]\nfidelity: {rtt: 2ms, waiting: 40%}\n").fidelity
+    assert bounds == replace(Fidelity(), rtt_s=0.002, waiting=0.4)

@@ -1,0 +1,201 @@
+"""What strays is found: a falsified link by `check`, a starved router by the round's own probes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import make_site, make_topology, quiet
+
+from emulator import shaping
+from emulator import wan as kernels
+from emulator.fidelity.check import check
+from emulator.reach import Agent
+from emulator.topology import Compute, Fidelity, Training, dump
+from emulator.worlds import World
+from trainer.config import LaunchConfig, SitePlace
+from trainer.record import Run
+
+pytestmark = pytest.mark.integration
+
+TRAINING = Training("blobs", "fedavg", 2, 1, 8, 0.05, 0.25, True)
+# The machine may be shared with others: what they take of it is not what is tested here.
+LENIENT = Fidelity(rtt_s=0.003, rtt_share=0.1, rate=0.12, loss=0.01, waiting=0.6, host=0.95)
+HOGS = 3
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Two sites without PACS: their studies are drawn from numbers."""
+    before = os.environ.get("TESTBED_HOME")
+    os.environ["TESTBED_HOME"] = str(tmp_path_factory.mktemp("home"))
+    sites = [replace(make_site(n, link, link), compute=Compute(0.01)) for n, link in enumerate(("vdsl", "adsl"), 1)]
+    topology = replace(make_topology("fidelity", sites), training=TRAINING, fidelity=LENIENT)
+    try:
+        yield World.up(topology, "fidelity", [], None, quiet)
+    finally:
+        World.down("fidelity")
+        if before is None:
+            del os.environ["TESTBED_HOME"]
+        else:
+            os.environ["TESTBED_HOME"] = before
+
+
+def typed(*words: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "testbed", *words]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=200, check=False)
+
+
+@contextmanager
+def falsified(world: World, site: str, **values: Any) -> Iterator[None]:
+    """The router's queues of a site say something else than its topology."""
+    kernel = kernels.choose(world.record.wan)
+    other = tuple(
+        replace(one, link=replace(one.link, down=replace(one.link.down, **values))) if one.name == site else one
+        for one in world.topology.sites
+    )
+
+    def lay(lines: list[str]) -> None:
+        text = "\n".join(lines).replace("@DEV@", kernel.device) + "\n"
+        kernel.run(Agent(world.folder), ("tc", "-batch", "-"), text)
+
+    lay(shaping.queues(replace(world.topology, sites=other)))
+    try:
+        yield
+    finally:
+        lay(shaping.queues(world.topology))
+
+
+def trained(world: World, run: str, bounds: Fidelity) -> Run:
+    """A training whose rounds are judged by `bounds`."""
+    folder = world.folder.parents[1] / "runs" / run
+    folder.mkdir(parents=True)
+    (folder / "topology.json").write_text(dump(replace(world.topology, fidelity=bounds)))
+    sites = tuple(
+        SitePlace(name=site.name, place=f"{site.name}/worker", pacs_url="blobs:12", cache_folder=folder / site.name)
+        for site in world.topology.sites
+    )
+    config = LaunchConfig(
+        run_folder=folder, world=world.name, topology_path=folder / "topology.json", sites=sites, seed=7,
+        training=TRAINING, cpu_slots=2, world_folder=world.folder,
+    )  # fmt: skip
+    (folder / "launch.json").write_text(config.model_dump_json())
+    launcher = Path(__file__).with_name("launch_blobs.py")
+    with (folder / "log").open("wb") as log:
+        argv = [sys.executable, str(launcher), str(folder / "launch.json")]
+        env = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        code = world.run("hub", argv, env=env, stdin=log, stdout=log, stderr=log).wait()
+    assert code == 0, (folder / "log").read_text()
+    return Run(folder)
+
+
+def marks(run: Run) -> list[set[str]]:
+    rounds = run.summary()["rounds"]
+    return [{found["reason"] for found in entry["findings"] if found["exceeded"]} for entry in rounds]
+
+
+def test_links_as_asked_pass_and_status_knows_it(world: World) -> None:
+    ended = typed("check", "--json")
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert (found["world"], found["verdict"]) == ("fidelity", "ok")
+    assert [link["site"] for link in found["links"]] == ["vdsl", "adsl"]
+    for link in found["links"]:
+        assert link["rtt_s"]["measured"] == pytest.approx(link["rtt_s"]["asked"], rel=0.1)
+        assert link["rtt_s"]["samples"] > 30
+        assert link["up_bps"]["measured"] == pytest.approx(link["up_bps"]["asked"], rel=0.12)
+    status = json.loads(typed("status", "--json").stdout)
+    assert [site["check"]["verdict"] for site in status["sites"]] == ["ok", "ok"]
+    assert world.output("hub", ["sh", "-c", "grep -l 'iper[f]3' /proc/[0-9]*/cmdline"]) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [({"delay_s": 0.04}, "round trip"), ({"rate_bps": 20_000_000}, "rate down"), ({"loss": 0.1}, "loss")],
+)
+def test_a_link_that_was_falsified_is_found_and_named(world: World, values: dict[str, float], word: str) -> None:
+    with falsified(world, "vdsl", **values):
+        found = check(world, quiet)
+    vdsl, adsl = found["links"]
+    assert found["verdict"] == vdsl["verdict"] == "out-of-bounds"
+    assert any(said.startswith(word) for said in vdsl["why"])
+    assert adsl["verdict"] == "ok", adsl["why"]
+
+
+def test_a_world_out_of_bounds_ends_check_with_exit_code_1(world: World) -> None:
+    with falsified(world, "adsl", delay_s=0.09):
+        ended = typed("check")
+    assert ended.returncode == 1
+    assert "adsl: round trip" in ended.stdout
+
+
+def test_check_does_not_disturb_a_training(world: World) -> None:
+    hub = world.run(
+        "hub", [sys.executable, "-m", "http.server", "8000", "--bind", "10.0.0.2"], stdout=subprocess.DEVNULL
+    )
+    try:
+        while "8000" not in world.output("hub", ["ss", "-Hltn"])[1]:
+            pass
+        ended = typed("check")
+    finally:
+        hub.signal(signal.SIGKILL)
+        hub.wait()
+    assert ended.returncode == 4
+    assert "a training runs" in ended.stderr
+
+
+def test_a_quiet_round_is_ok_and_keeps_its_figures(world: World) -> None:
+    run = trained(world, "quiet", LENIENT)
+    assert marks(run) == [set(), set()], [entry["fidelity_why"] for entry in run.summary()["rounds"]]
+    for entry in run.summary()["rounds"]:
+        assert entry["fidelity"] == "ok"
+        assert {"rtt", "loss", "router", "waiting", "host", "late"} <= {found["reason"] for found in entry["findings"]}
+
+
+@contextmanager
+def starving(world: World) -> Iterator[None]:
+    """The router shares one processor with busy loops and comes after them; everybody else has the others."""
+    router = (world.folder / "router" / "pid").read_text().split()[0]
+    loop = ["timeout", "90", "taskset", "-c", "0", "sh", "-c", "while :; do :; done"]
+    hogs = [world.run("wan", loop) for _ in range(HOGS)]
+    try:
+        _put(world, "0", {router: 10}, router)
+        yield
+    finally:
+        _put(world, f"0-{(os.cpu_count() or 1) - 1}", {router: -15}, router)
+        for hog in hogs:
+            hog.signal(signal.SIGKILL)
+            hog.wait()
+
+
+def _put(world: World, processors: str, priorities: dict[str, int], router: str) -> None:
+    """Each process is a session of its own, whose priority the kernel keeps apart."""
+    lines = [f"taskset -cp {processors} {router}"]
+    lines += [f"echo {nice} >/proc/{pid}/autogroup" for pid, nice in priorities.items()]
+    code, said = world.output("wan", ["sh", "-ec", "; ".join(lines)])
+    assert code == 0, said
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="the rest of the machine needs a processor of its own")
+def test_a_round_during_which_the_router_starves_is_marked_with_the_reason(world: World) -> None:
+    if world.record.wan != "uml":
+        pytest.skip("a router within the host's kernel does not wait for a processor")
+    with starving(world):
+        run = trained(world, "starved", replace(LENIENT, waiting=0.3, rtt_s=0.0015))
+    why = [said for entry in run.summary()["rounds"] for said in entry["fidelity_why"]]
+    assert "waiting" in set.union(*marks(run)), [f["said"] for e in run.summary()["rounds"] for f in e["findings"]]
+    assert any("router: waited" in said and "processors idle" in said for said in why), why
+
+
+def test_a_round_over_a_falsified_link_is_marked(world: World) -> None:
+    with falsified(world, "vdsl", delay_s=0.06):
+        run = trained(world, "falsified", LENIENT)
+    assert all("rtt" in found for found in marks(run))
+    assert all(entry["fidelity"] == "exceeded" for entry in run.summary()["rounds"])
