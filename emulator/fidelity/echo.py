@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 _ECHO_REQUEST = 8
 _ECHO_REPLY = 0
 _HEADER = struct.Struct("!BBHHH")
-_PACE_S = 0.0005
+_PACE_S = 0.0002
 """Between two requests, so that they do not queue behind one another in the router."""
 
 
