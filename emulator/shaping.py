@@ -83,16 +83,6 @@ def queue_bytes(direction: Direction) -> int:
     return max(2 * _MTU_BYTES, math.ceil(direction.rate_bps * direction.queue_s / 8))
 
 
-def netem_handle(way: int, index: int) -> int:
-    """The major number of a site's netem queue, one way; that of its class is the minor one."""
-    return _SITES[way] + index
-
-
-def waiting_handle(way: int, index: int) -> int:
-    """The major number of the queue below it."""
-    return _WAITING + netem_handle(way, index)
-
-
 def delay_line_packets(direction: Direction) -> int:
     """Netem's limit, which must never drop: all that is on its way (rate × delay) and in the queue, in small packets,
     and 1,000 packets of head-room.

@@ -7,17 +7,19 @@ At a round's start, while every link is idle, a few echoes to each site; while t
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from emulator import wan
-from emulator.errors import Fell, WrongState
+from emulator.drops import Queues
+from emulator.errors import WrongState
 from emulator.fidelity import load, queues
 from emulator.fidelity.asked import Asked, asked
 from emulator.fidelity.echo import Echo
 from emulator.fidelity.findings import Finding
 from emulator.fidelity.rounds import Round, judged, rtt_margin_s
 from emulator.reach import Agent
-from emulator.topology.resolved import Fidelity, Topology
+from emulator.topology.resolved import Fidelity, Link, Topology
+from emulator.worlds.links import Links
 from emulator.worlds.record import WorldRecord
 
 WINDOW_S = 0.5
@@ -34,23 +36,33 @@ class Meter:
         if record is None:
             raise WrongState(f"{folder} holds no world; its rounds can't be judged")
         self._sites = {site.name: site for site in topology.sites if site.name in sites}
-        self._asked: Mapping[str, Asked] = {name: asked(topology, site) for name, site in self._sites.items()}
+        self._links: Mapping[str, Link] = {}
+        self._asked: Mapping[str, Asked] = {}
         self._bounds: Fidelity = topology.fidelity
         self._agent = Agent(folder)
-        self._kernel = wan.choose(record.wan)
+        self._topology = topology
+        self._present = Links(folder, topology, self._agent, record.wan)
         self._load = load.Load(load.router_pid(folder), lambda path: Path(path).read_text())
         self._echo = Echo()
         self._least: dict[str, float] = {}
         self._transfers: list[load.Shares] = []
         self._windows: list[load.Shares] = []
-        self._before = self._queues()
+        self._before: tuple[queues.Flows, int] = {}, 0
 
     def close(self) -> None:
         self._echo.close()
 
+    def start(self, read: Mapping[str, Queues]) -> None:
+        """The first round is about to begin; `read`: the router's queues now."""
+        self._before = queues.flows(read), self._missed()
+
     def begin(self, sites: Sequence[str]) -> None:
         """A round begins, with these sites. Blocks for about the longest round trip of them."""
         self._transfers, self._windows = [], []
+        self._links = self._present.now()
+        self._asked = {
+            name: asked(self._topology, replace(site, link=self._links[name])) for name, site in self._sites.items()
+        }
         self._least = self._round_trips(sites)
         for _ in range(_AGAIN):
             odd = [site for site, least in self._least.items() if self._is_odd(site, least)]
@@ -87,23 +99,22 @@ class Meter:
             await asyncio.sleep(WINDOW_S)
             readings.append(self._load.now())
 
-    def end(self) -> tuple[Finding, ...]:
-        """The round has ended: what was found of it."""
-        (before, missed_before), (now, missed) = self._before, self._queues()
+    def end(self, read: Mapping[str, Queues]) -> tuple[Finding, ...]:
+        """The round has ended: what was found of it. `read`: the router's queues now; none where it does not answer.
+
+        The losses of a link that has changed meanwhile are not judged.
+        """
+        (before, missed_before), (now, missed) = self._before, (queues.flows(read), self._missed())
         self._before = (now, missed)
         silent = () if now else (_silent(),)
-        flows = queues.changes(before, now)
-        read = Round(self._least, self._transfers, self._windows, flows, max(0, missed - missed_before))
-        return (*silent, *judged(read, self._asked, self._bounds))
+        present = self._present.now()
+        steady = {site for site, link in self._links.items() if present[site] == link}
+        flows = {key: flow for key, flow in queues.changes(before, now).items() if key[0] in steady}
+        seen = Round(self._least, self._transfers, self._windows, flows, max(0, missed - missed_before))
+        return (*silent, *judged(seen, self._asked, self._bounds))
 
-    def _queues(self) -> tuple[queues.Flows, int]:
-        """Nothing where the router does not answer: a run does not end because it can't be judged."""
-        _, missed = self._agent.output("wan", queues.ASK_MISSED)
-        try:
-            printed = self._kernel.run(self._agent, (*queues.ASK_QUEUES, self._kernel.device), "")
-        except (Fell, OSError):
-            return {}, queues.missed(missed)
-        return queues.flows(printed, self._sites), queues.missed(missed)
+    def _missed(self) -> int:
+        return queues.missed(self._agent.output("wan", queues.ASK_MISSED)[1])
 
 
 def _silent() -> Finding:

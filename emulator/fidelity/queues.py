@@ -1,20 +1,16 @@
-"""What the router's queues have let through and dropped, from `tc -s -json qdisc`: reading it is pure."""
+"""What the router's queues have let through and dropped between two readings, and what never came to them: pure."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from emulator.shaping import FROM_HUB, INTO_HUB, netem_handle, waiting_handle
-from emulator.topology.resolved import Site
+from emulator.drops import Queue, Queues
 
 Way = Literal["up", "down"]
-_WAYS: tuple[tuple[Way, int], ...] = (("up", INTO_HUB), ("down", FROM_HUB))
 _MISSED = re.compile(r" \*:\S+ .*\bd(\d+)\)")
 """Of sockets for every protocol: the router's other one only sends, and drops what it never reads."""
 
-ASK_QUEUES = ("tc", "-s", "-json", "qdisc", "show", "dev")
 ASK_MISSED = ("ss", "-Hnmf", "link")
 """At the place `wan`: the packets that came too fast for the router's own socket are told there."""
 
@@ -44,17 +40,14 @@ class Flow:
 Flows = Mapping[tuple[str, Way], Flow]
 
 
-def flows(printed: str, sites: Mapping[str, Site]) -> Flows:
-    """Every site's queues, from what `ASK_QUEUES` printed. Netem counts as its own what the queue below it drops."""
-    by_handle = {qdisc["handle"]: qdisc for qdisc in json.loads(printed) if "handle" in qdisc}
+def flows(read: Mapping[str, Queues]) -> Flows:
+    """Every site's queues, from a reading of the router. Netem counts as its own what the queue below it drops."""
     found: dict[tuple[str, Way], Flow] = {}
-    for name, site in sites.items():
-        for way, number in _WAYS:
-            line = by_handle.get(f"{netem_handle(number, site.index):x}:")
-            queue = by_handle.get(f"{waiting_handle(number, site.index):x}:")
-            if line is not None and queue is not None:
-                full = queue["drops"]
-                found[name, way] = Flow(queue["packets"], max(0, line["drops"] - full), full, queue["bytes"])
+    for site, both in read.items():
+        ways: tuple[tuple[Way, Queue], ...] = (("up", both.tx), ("down", both.rx))
+        for way, queue in ways:
+            lost = max(0, queue.line_drops - queue.queue_drops)
+            found[site, way] = Flow(queue.packets, lost, queue.queue_drops, queue.bytes)
     return found
 
 

@@ -100,6 +100,7 @@ class Conductor:
     def _begin_counting(self, first: int) -> None:
         """What crossed the wire for rounds that were lost is kept apart, and said."""
         mark, lost = self._meters.begin(self._writer.mark)
+        self._probes.start(self._meters.queues)
         if mark is not None:
             self._writer.begin_counting(mark, first, lost)
         if lost is not None:
@@ -199,7 +200,7 @@ class Conductor:
         self, book: Book, models: Models, participants: tuple[str, ...], start: float, end: float
     ) -> RoundRecord:
         measured = self._meters.read()
-        findings = (late(book.latest_s), *overran(book.late), *self._probes.end())
+        findings = (late(book.latest_s), *overran(book.late), *self._probes.end(self._meters.queues))
         return RoundRecord(
             number=book.number,
             started=book.started,

@@ -11,6 +11,7 @@ from trainer.clock.phases import Phase, Slots
 from trainer.config import LaunchConfig
 
 if TYPE_CHECKING:
+    from emulator.drops import Queues
     from emulator.fidelity.meter import Meter
 
 LATE_S = 0.25
@@ -24,6 +25,11 @@ class Probes:
 
     def __init__(self, meter: "Meter | None") -> None:
         self._meter = meter
+
+    def start(self, read: "Mapping[str, Queues]") -> None:
+        """The first round is about to begin; `read`: the router's queues now."""
+        if self._meter:
+            self._meter.start(read)
 
     async def begin(self, sites: Sequence[str]) -> None:
         """A round begins; nothing is in flight."""
@@ -39,9 +45,9 @@ class Probes:
         async with self._meter.transfers():
             yield
 
-    def end(self) -> tuple[Finding, ...]:
-        """The round has ended: what was found of it."""
-        return self._meter.end() if self._meter else ()
+    def end(self, read: "Mapping[str, Queues]") -> tuple[Finding, ...]:
+        """The round has ended: what was found of it. `read`: the router's queues now."""
+        return self._meter.end(read) if self._meter else ()
 
 
 def late(latest_s: float) -> Finding:

@@ -10,7 +10,7 @@ from trainer.hub.desk import Desk
 from trainer.record import Bytes, Dropped, Lost, Mark, Resent
 
 if TYPE_CHECKING:
-    from emulator.drops import DropMeter, Router
+    from emulator.drops import DropMeter, Queues, Router
     from emulator.ledger import Ledger, Snapshot
     from emulator.retransmissions import Retransmissions
 
@@ -72,6 +72,8 @@ class Meters:
         self._counters = counters
         self._run = run
         self._before: Snapshot = {}
+        self.queues: Mapping[str, Queues] = {}
+        """The last reading of the router's queues, by site; none where it did not answer."""
 
     def begin(self, last: Mark | None) -> tuple[Mark | None, Lost | None]:
         """Counting starts here. `last` is the mark that the run's last whole round left; what has been counted since
@@ -84,7 +86,8 @@ class Meters:
             return None, None
         if counters.retransmissions:
             counters.retransmissions.take()
-        counters.drops.take(counters.router.read())
+        self.queues = counters.router.read()
+        counters.drops.take(self.queues)
         self._before = counters.ledger.snap()
         claimed = counters.claim.read_text() if counters.claim.exists() else ""
         counters.claim.write_text(self._run)
@@ -104,11 +107,12 @@ class Meters:
         if counters is None:
             return Measured(payload)
         before, self._before = self._before, counters.ledger.snap()
+        self.queues = _read(counters.router)
         return Measured(
             payload,
             _rows(before, self._before),
             _resent(counters.retransmissions),
-            _dropped(counters),
+            _dropped(counters, self.queues),
             _mark(counters.world, self._before),
         )
 
@@ -133,12 +137,15 @@ def _resent(retransmissions: "Retransmissions | None") -> tuple[Resent, ...]:
     )
 
 
-def _dropped(counters: Counters) -> tuple[Dropped, ...]:
+def _read(router: "Router") -> "Mapping[str, Queues]":
     """Nothing where the router does not answer now: the next reading has it all, and no round is lost for it."""
     try:
-        now = counters.router.read()
-    except WrongState:
-        return ()
+        return router.read()
+    except (WrongState, OSError):
+        return {}
+
+
+def _dropped(counters: Counters, now: "Mapping[str, Queues]") -> tuple[Dropped, ...]:
     return tuple(
         Dropped(site, both.rx.lost, both.tx.lost, both.rx.overflowed, both.tx.overflowed)
         for site, both in counters.drops.take(now).items()
