@@ -8,19 +8,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from blob_runs import trained
 from conftest import make_site, make_topology, quiet
 
 from emulator import shaping
 from emulator import wan as kernels
 from emulator.fidelity.check import check
 from emulator.reach import Agent
-from emulator.topology import Compute, Fidelity, Training, dump
+from emulator.topology import Compute, Fidelity, Training
 from emulator.worlds import World
-from trainer.config import LaunchConfig, SitePlace
 from trainer.record import Run
 
 pytestmark = pytest.mark.integration
@@ -71,29 +70,6 @@ def falsified(world: World, site: str, **values: Any) -> Iterator[None]:
         yield
     finally:
         lay(shaping.queues(world.topology))
-
-
-def trained(world: World, run: str, bounds: Fidelity) -> Run:
-    """A training whose rounds are judged by `bounds`."""
-    folder = world.folder.parents[1] / "runs" / run
-    folder.mkdir(parents=True)
-    (folder / "topology.json").write_text(dump(replace(world.topology, fidelity=bounds)))
-    sites = tuple(
-        SitePlace(name=site.name, place=f"{site.name}/worker", pacs_url="blobs:12", cache_folder=folder / site.name)
-        for site in world.topology.sites
-    )
-    config = LaunchConfig(
-        run_folder=folder, world=world.name, topology_path=folder / "topology.json", sites=sites, seed=7,
-        training=TRAINING, cpu_slots=2, world_folder=world.folder,
-    )  # fmt: skip
-    (folder / "launch.json").write_text(config.model_dump_json())
-    launcher = Path(__file__).with_name("launch_blobs.py")
-    with (folder / "log").open("wb") as log:
-        argv = [sys.executable, str(launcher), str(folder / "launch.json")]
-        env = {"PYTHONPATH": str(Path(__file__).parents[2])}
-        code = world.run("hub", argv, env=env, stdin=log, stdout=log, stderr=log).wait()
-    assert code == 0, (folder / "log").read_text()
-    return Run(folder)
 
 
 def marks(run: Run) -> list[set[str]]:
@@ -152,7 +128,7 @@ def test_check_does_not_disturb_a_training(world: World) -> None:
 
 
 def test_a_quiet_round_is_ok_and_keeps_its_figures(world: World) -> None:
-    run = trained(world, "quiet", LENIENT)
+    run = trained(world, "quiet", world.topology)
     assert marks(run) == [set(), set()], [entry["fidelity_why"] for entry in run.summary()["rounds"]]
     for entry in run.summary()["rounds"]:
         assert entry["fidelity"] == "ok"
@@ -188,7 +164,7 @@ def test_a_round_during_which_the_router_starves_is_marked_with_the_reason(world
     if world.record.wan != "uml":
         pytest.skip("a router within the host's kernel does not wait for a processor")
     with starving(world):
-        run = trained(world, "starved", replace(LENIENT, waiting=0.3, rtt_s=0.0015))
+        run = trained(world, "starved", replace(world.topology, fidelity=replace(LENIENT, waiting=0.3, rtt_s=0.0015)))
     why = [said for entry in run.summary()["rounds"] for said in entry["fidelity_why"]]
     assert "waiting" in set.union(*marks(run)), [f["said"] for e in run.summary()["rounds"] for f in e["findings"]]
     assert any("router: waited" in said and "processors idle" in said for said in why), why
@@ -196,6 +172,6 @@ def test_a_round_during_which_the_router_starves_is_marked_with_the_reason(world
 
 def test_a_round_over_a_falsified_link_is_marked(world: World) -> None:
     with falsified(world, "vdsl", delay_s=0.06):
-        run = trained(world, "falsified", LENIENT)
+        run = trained(world, "falsified", world.topology)
     assert all("rtt" in found for found in marks(run))
     assert all(entry["fidelity"] == "exceeded" for entry in run.summary()["rounds"])

@@ -35,6 +35,7 @@ from trainer.config import LaunchConfig
 from trainer.errors import RunFailed
 from trainer.hub.desk import Desk
 from trainer.hub.fidelity import Probes, late, overran
+from trainer.hub.linktime import LinkTime
 from trainer.hub.meters import Meters
 from trainer.hub.results import Book, metrics
 from trainer.record import RoundRecord, Writer
@@ -69,6 +70,7 @@ class Conductor:
         writer: Writer,
         meters: Meters,
         probes: Probes,
+        link_time: LinkTime,
         say: Say,
     ) -> None:
         self._config = config
@@ -80,6 +82,7 @@ class Conductor:
         self._writer = writer
         self._meters = meters
         self._probes = probes
+        self._link_time = link_time
         self._say = say
         self.gone: dict[str, str] = {}  # sites whose worker will not come back, and why
 
@@ -157,6 +160,7 @@ class Conductor:
 
     def _course(self, book: Book) -> Course:
         async def play(phase: Phase) -> None:
+            await self._link_time.enter(phase, book.hands.at.values(), time.monotonic())
             async with self._probes.during(phase):
                 await self._stage.play(phase, lambda lost: self._lose(book, lost))
             book.enter(phase)

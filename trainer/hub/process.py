@@ -22,6 +22,7 @@ from trainer.hub.app import app
 from trainer.hub.conductor import Conductor
 from trainer.hub.desk import Desk, Port
 from trainer.hub.fidelity import probes
+from trainer.hub.linktime import LinkTime
 from trainer.hub.meters import Counters, Meters
 from trainer.launcher_line import Line, News
 from trainer.learning import initial
@@ -154,6 +155,10 @@ class _Hub:
     def _in_trouble(self, site: str, trouble: Trouble) -> None:
         self._stage.lose(Lost(site, trouble.why))
 
+    def _links_jump(self) -> bool:
+        """Whether links vary, on a clock that jumps."""
+        return self._config.training.clock == "emulated" and any(site.link.varies for site in self._sites.values())
+
     def _conductor(self, writer: Writer) -> Conductor:
         training = self._config.training
         return Conductor(
@@ -166,6 +171,7 @@ class _Hub:
             writer=writer,
             meters=Meters(self._desk, self._counters(), self._config.run_folder.name),
             probes=probes(self._config, self._topology),
+            link_time=LinkTime(self._config.world_folder if self._links_jump() else None),
             say=say,
         )
 
