@@ -14,6 +14,8 @@ PROBE_PORTS = (8010, 8011, 8012, 8013)
 """What `check` sends its test transfers through; nothing listens there otherwise."""
 DICOMWEB_PORT = 8042
 DIMSE_PORT = 4242
+SINK_PORT = 9
+"""UDP: where background traffic goes, and ends. RFC 863 calls it discard."""
 
 
 def subnet(index: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator import toxics
+from emulator import toxics, traffic
 from emulator.errors import WrongInput
 from emulator.places import Service
 from emulator.topology import Known, Topology, load
@@ -68,6 +68,7 @@ def _prove(topology: Topology, name: str, wan: str | None) -> None:
     if World.present(name) is None:
         World.prove(wan)
     toxics.servers(topology)
+    traffic.prove(topology)
     for site in topology.sites:
         flavours.get(site.pacs.flavour).service(site, None)
 

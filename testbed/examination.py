@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from emulator import toxics, wan
+from emulator import toxics, traffic, wan
 from emulator.errors import NAMESPACES_ADVICE, CannotHere, Fell
 from emulator.topology import Cohort, Compute, Direction, Link, Pacs, Site
 from emulator.worlds import capacity, home
@@ -24,6 +24,7 @@ TOOLS = (
 )
 EXTRAS = (
     ("tshark", "tshark", "an independent count of a site's bytes; the tests use it"),
+    (traffic.PROGRAM, "mgen", "background traffic; topologies with `traffic` need it"),
     ("iperf3", "iperf3", "`testbed check` measures links by it"),
     (
         "qemu-system-x86_64",

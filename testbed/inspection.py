@@ -33,6 +33,8 @@ def inspect(world: World) -> dict[str, Any]:
         "memory_bytes": memory.result(),
         "up_s": world.record.up_s,
         "hub": {"address": HUB_ADDRESS, "link": _link(world.topology.hub.link)},
+        "policy": _policy(world),
+        "traffic": [{**asdict(flow), "running": running} for flow, running in world.flows()],
         "sites": sites,
     }
 
@@ -41,6 +43,14 @@ def _wan(kernel: str) -> dict[str, Any]:
     """`capacity_bps` is what this machine's router carried when it was measured; null where it was not."""
     measured = capacity.kept(kernel)
     return {"kernel": kernel, "capacity_bps": measured.bps if measured else None}
+
+
+def _policy(world: World) -> dict[str, Any]:
+    """What the topology opens, and what the policy refused since the world came up: in all, and by who sent it."""
+    refused = world.refused()
+    total = {what: sum(getattr(one, what) for one in refused.values()) for what in ("packets", "bytes")}
+    by_sender = {name: asdict(one) for name, one in refused.items()}
+    return {"open": [asdict(way) for way in world.topology.policy], "refused": {**total, "by_sender": by_sender}}
 
 
 def _site(

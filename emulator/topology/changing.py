@@ -15,7 +15,7 @@ from emulator.topology.tree import Entries, Node, Scalar
 from emulator.topology.words import Words
 
 _START = Position(1, 1)
-_NO_WORDS = Words(*(frozenset[str](),) * 7)
+_NO_WORDS = Words(*(frozenset[str](),) * 9)
 
 
 def parse_change(options: Mapping[str, str]) -> tuple[Change, Change]:

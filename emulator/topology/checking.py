@@ -41,7 +41,9 @@ def _words(tree: Node, known: Known) -> Words:
     """Profiles count as defined when they are written at all: one that is wrong is told once, not at every site."""
     written = {key: child(tree, key) for key in ("links", "pacs", "regions")}
     own = {key: node.keys if isinstance(node, Entries) else {} for key, node in written.items()}
-    return Words.of(known, [*profiles.shipped(), *own["links"]], own["pacs"], own["regions"])
+    return Words.of(
+        known, [*profiles.shipped(), *own["links"]], own["pacs"], own["regions"], naming.sites_and_groups(tree)
+    )
 
 
 def _empty(tree: Node, told: list[Problem]) -> list[Problem]:

@@ -12,7 +12,9 @@ from emulator.topology.fields import LONGEST_NAME, Measured, Name, Number, Whole
 from emulator.topology.forms import Form, choice, either
 from emulator.topology.links import LinkDocument, Share
 from emulator.topology.naming import MOST_SITES, longest_group
+from emulator.topology.policy import PolicyDocument
 from emulator.topology.toxics import ToxicDocument
+from emulator.topology.traffic import TrafficDocument
 from emulator.topology.units import DURATION, SHARE
 
 MOST_STUDIES = 5000
@@ -256,5 +258,9 @@ class Document(Form):
     )
     defaults: SiteSettings = Field(default_factory=SiteSettings, description="what sites have that don't say otherwise")
     sites: Annotated[list[SiteDocument], Field(min_length=1)] = Field(description="the hospitals, in order")
+    policy: list[PolicyDocument] = Field(
+        default_factory=list, description="ports open between the hub and places of sites, besides the hub's own"
+    )
+    traffic: list[TrafficDocument] = Field(default_factory=list, description="background traffic")
     training: TrainingDocument = Field(default_factory=TrainingDocument)
     fidelity: FidelityDocument = Field(default_factory=FidelityDocument)

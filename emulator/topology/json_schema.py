@@ -13,7 +13,7 @@ from emulator.topology.words import Known
 Schema = dict[str, Any]
 
 _NULL = {"type": "null"}  # how the models say that a key may be left out; written, it needs a value
-_OWN = ("links", "pacs", "regions")  # kinds of words that a document may add its own to
+_OWN = ("links", "pacs", "regions", "places", "ends")  # kinds of words that a document may add its own to
 
 
 def schema(known: Known) -> Schema:
@@ -22,6 +22,8 @@ def schema(known: Known) -> Schema:
         "links": sorted(profiles.shipped()),
         "pacs": sorted(known.flavours),
         "regions": [],
+        "places": [],
+        "ends": [],
         "flavours": sorted(known.flavours),
         "scanners": sorted(known.scanners),
         "tasks": sorted(known.tasks),

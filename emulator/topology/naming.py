@@ -41,6 +41,14 @@ def clashes(document: Node) -> list[Problem]:
     return problems
 
 
+def sites_and_groups(document: Node) -> frozenset[str]:
+    """Every name that stands for sites; entries wrong in themselves are passed over."""
+    sites = child(document, "sites")
+    entries = sites.items[:MOST_SITES] if isinstance(sites, Items) else ()
+    groups = (group for entry in entries if isinstance(group := _value(entry, "group"), str))
+    return frozenset((*groups, *(name for entry in entries for name in _named(entry)[0])))
+
+
 def _named(entry: Node) -> tuple[tuple[str, ...], Position]:
     """The names that an entry stands for, and where it says so."""
     name, group, count = (_value(entry, key) for key in ("name", "group", "count"))

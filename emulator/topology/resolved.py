@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 MachineKind = Literal["namespace", "vm"]
 Clock = Literal["emulated", "real"]
+Protocol = Literal["tcp", "udp"]
+Pattern = Literal["constant", "poisson", "web"]
 Discipline = Literal["fifo", "codel", "fq_codel", "cake"]
 
 
@@ -290,6 +292,30 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """A port that one place may call at another, across the WAN; places as in `emulator.places`. One end is the hub."""
+
+    source: str
+    target: str
+    protocol: Protocol
+    port: int
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Background traffic between the hub and a site's gateway. `rate_bps` counts IP packets with their headers; of
+    `web`, within a burst. `on_s` and `off_s` are the mean lengths of bursts and of the gaps between them.
+    """
+
+    source: str
+    target: str
+    pattern: Pattern
+    rate_bps: int
+    on_s: float = 0.0
+    off_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Fidelity:
     """How far the emulation may stray from the topology before `check`, or a round, is out of bounds. Fractions from
     0 to 1.
@@ -320,6 +346,8 @@ class Topology:
     regions: tuple[Region, ...] = ()
     tables: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Distributions of delay by name: netem's tables, deviations from the mean in 1/8192 of the jitter."""
+    policy: tuple[Opening, ...] = ()
+    traffic: tuple[Flow, ...] = ()
     traces: Mapping[str, Trace] = field(default_factory=dict)
     """Traces by name, of the links that have some."""
     fidelity: Fidelity = Fidelity()

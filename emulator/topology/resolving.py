@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
-from emulator.topology import builtin, drawing, profiles
+from emulator.topology import builtin, drawing, policy, profiles, traffic
 from emulator.topology.document import (
     ClassShares,
     CohortDocument,
@@ -67,6 +67,8 @@ def resolve(document: Document, delays: Mapping[str, Delays], traces: Mapping[st
         training=_training(document.training),
         regions=tuple(Region(name, _link(own.link, document, delays)) for name, own in document.regions.items()),
         tables={table_name(name): found.table for name, found in delays.items() if found.scale_s and name in used},
+        policy=policy.openings(document.policy, sites),
+        traffic=traffic.flows(document.traffic, sites),
         traces={name: trace for name, trace in traces.items() if name in traced},
         fidelity=_fidelity(document.fidelity),
     )

@@ -21,18 +21,29 @@ class Known:
 
 @dataclass(frozen=True)
 class Words(Known):
-    """All words of one document: what is `Known`, its link and PACS profiles with the built-in ones, its regions."""
+    """All words of one document: what is `Known`, its link and PACS profiles with the built-in ones, its regions,
+    its places, and which of them background traffic runs between.
+    """
 
     links: frozenset[str]
     pacs: frozenset[str]
     regions: frozenset[str]
+    places: frozenset[str]
+    ends: frozenset[str]
 
     @classmethod
-    def of(cls, known: Known, links: Iterable[str], pacs: Iterable[str], regions: Iterable[str]) -> "Words":
-        """`known` and a document's own profiles. Each flavour is a PACS profile of its own name, with no options."""
+    def of(
+        cls, known: Known, links: Iterable[str], pacs: Iterable[str], regions: Iterable[str], sites: Iterable[str]
+    ) -> "Words":
+        """`known` and a document's own profiles; `sites` are the names of its sites and groups.
+
+        Each flavour is a PACS profile of its own name, with no options.
+        """
         offered = {field.name: getattr(known, field.name) for field in fields(Known)}
         own = {"links": frozenset(links), "pacs": frozenset(pacs) | known.flavours, "regions": frozenset(regions)}
-        return cls(**offered, **own)
+        ends = frozenset(("hub", *sites))
+        at_sites = (f"{site}/{role}" for site in ends - {"hub"} for role in ("pacs", "worker"))
+        return cls(**offered, **own, places=ends.union(at_sites), ends=ends)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -50,7 +50,7 @@ class Builder:
         The policy over the whole `topology` is set before anything can be sent.
         """
         self._lay_uplinks(sites)
-        self._guard(topology.sites)
+        self._guard(topology)
         mtus = {site.name: mtu for site, mtu in shaping.mtus(topology)}
         for start in range(0, len(sites), _SITES_AT_ONCE):
             some = sites[start : start + _SITES_AT_ONCE]
@@ -80,10 +80,10 @@ class Builder:
             self._agent.configure([wiring.forget_uplink(site.index)])
             self._agent.remove_places([*wiring.places(site), *machine_of(site).places(site)])
 
-    def _guard(self, sites: Sequence[Site]) -> None:
+    def _guard(self, topology: Topology) -> None:
         """Set the policy and the bridge's table for the sites that are there now."""
-        indices = [site.index for site in sites]
-        self._agent.configure([wiring.known_ports([0, *indices]), policy.rules(indices)])
+        indices = [site.index for site in topology.sites]
+        self._agent.configure([wiring.known_ports([0, *indices]), *policy.rules(topology)])
 
     def shape(self, topology: Topology, tree: Literal["new", "other sites", "same sites"]) -> None:
         """Give the router its routes and queues. With the same sites, values change in place and nothing is lost."""

@@ -14,14 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from emulator import events, toxics
+from emulator import events, policy, toxics, traffic
 from emulator import wan as kernels
 from emulator.errors import CannotHere, Fell, WorldBusy, WrongInput, WrongState
 from emulator.inside.init import AGENT_SOCKET
 from emulator.machines import machine_of
 from emulator.places import Service
 from emulator.reach import Agent, Attached
-from emulator.topology.resolved import Change, Link, Site, Topology, Toxic
+from emulator.topology.resolved import Change, Flow, Link, Site, Topology, Toxic
 from emulator.wiring import MOST_SITES
 from emulator.worlds import birth, playing
 from emulator.worlds.build import Builder, Progress
@@ -38,6 +38,7 @@ from emulator.worlds.record import (
     kept_topology,
     service_folder,
 )
+from emulator.worlds.traffic import Traffic
 
 if TYPE_CHECKING:
     from httpx import HTTPTransport
@@ -148,6 +149,9 @@ class World:
                     shaped = beside.submit(builder.shape, topology, "new")
                     builder.add_sites(topology.sites, services, topology)
                     shaped.result()
+                flows = Traffic(folder, agent)
+                flows.sink(topology)
+                flows.start(traffic.generators(topology))
                 builder.wait(services, topology.sites)
                 playing.vary(folder, agent, topology, kernel.name)
                 _turn_toxics(folder, agent, [site for site in topology.sites if site.toxics], progress)
@@ -166,7 +170,7 @@ class World:
     def _planned(self, topology: Topology, services: Sequence[Service]) -> Changes:
         alive = self._alive()
         running = [service for service in self.record.services if service.name in alive]
-        plan = changes(self.topology, running, topology, services)
+        plan = changes(self.topology, running, topology, services, self._traffic().running(self.topology))
         by_hand = [name for name in self._links().by_hand() if name not in (*plan.relink, *plan.add, *plan.remove)]
         return replace(plan, relink=(*plan.relink, *by_hand))
 
@@ -218,11 +222,15 @@ class World:
         old = {site.name: site for site in self.topology.sites}
         new = {site.name: site for site in topology.sites}
         asked = by_name(services)
+        flows = self._traffic()
+        flows.stop([one for one in traffic.generators(self.topology) if one.name in plan.quiet])
         builder.remove_sites([old[n] for n in plan.remove], self.record.services)
         fresh = [service for service in services if service.site in plan.add]
         builder.add_sites([new[n] for n in plan.add], fresh, topology)
         playing.stand_still(self.folder, self._agent, topology, kernel.name)
         builder.shape(topology, "other sites" if plan.tree else "same sites")
+        flows.sink(topology, self.topology)
+        flows.start([one for one in traffic.generators(topology) if one.name in plan.traffic])
         again = [asked[n] for n in plan.restart]
         builder.restart(again, self.record.services, topology.sites)
         builder.wait([*fresh, *again], topology.sites)
@@ -253,6 +261,22 @@ class World:
         """Every service and whether its process runs."""
         alive = self._alive()
         return {service.name: service.name in alive for service in self.record.services}
+
+    def _traffic(self) -> Traffic:
+        return Traffic(self.folder, self._agent)
+
+    def flows(self) -> list[tuple[Flow, bool]]:
+        """Every flow of background traffic, and whether its generator runs."""
+        ends = {(one.place, one.site) for one in self._traffic().running(self.topology)}
+        flows = self.topology.traffic
+        return [(flow, bool(ends & {(flow.source, flow.source), (flow.source, flow.target)})) for flow in flows]
+
+    def refused(self) -> dict[str, policy.Refused]:
+        """Packets that the policy refused, by the place that sent them (`hub` or a site), since the world came up."""
+        code, printed = self._agent.output("wan", policy.COUNTERS)
+        if code:
+            raise Fell(f"world '{self.name}': its policy's counters can't be read: {printed.strip()}")
+        return policy.refused(printed, self.topology.sites)
 
     def places(self) -> tuple[str, ...]:
         kinds = ("", "/pacs", "/worker")
@@ -385,6 +409,7 @@ def _clear(folder: Path) -> None:
 def _refuse_impossible(topology: Topology) -> None:
     if len(topology.sites) > MOST_SITES:
         raise CannotHere(f"{len(topology.sites)} sites; one world has at most {MOST_SITES}: its WAN is one bridge")
+    traffic.prove(topology)
     toxics.servers(topology)
     for site in topology.sites:
         machine_of(site)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from testbed.output import document, people, table
 from testbed.parameters import Command, json_option, world_argument
-from testbed.units import octets, rate, seconds
+from testbed.units import counted, octets, rate, seconds
 
 
 @click.command(
@@ -50,11 +50,26 @@ def _show(found: Mapping[str, Any]) -> None:
             out.print(f"{site['name']}: {_toxic(toxic)}", soft_wrap=True)
         if "toxics_error" in site:
             out.print(f"{site['name']}: {site['toxics_error']}", soft_wrap=True)
+    for flow in found["traffic"]:
+        out.print(_flow(flow), soft_wrap=True)
+    refused = found["policy"]["refused"]
+    if refused["packets"]:
+        senders = [name for name, one in refused["by_sender"].items() if one["packets"]]
+        out.print(
+            f"the policy refused {counted(refused['packets'], 'packet')}, of {', '.join(senders)}", soft_wrap=True
+        )
     answering = sum(site["pacs"]["answers"] for site in found["sites"])
     size = f"{octets(found['memory_bytes'])} of memory; up after {seconds(found['up_s'])}"
     wan = f"WAN by the {found['wan']['kernel']} kernel"
     answers = f"{answering} of {len(found['sites'])} PACS answer"
     out.print(f"{found['world']} is {found['state']}: {answers}; {size}; {wan}", soft_wrap=True)
+
+
+def _flow(flow: Mapping[str, Any]) -> str:
+    """`traffic hub → lyon: web 20 Mbit/s, 2 s on and 8 s off`."""
+    spells = f", {seconds(flow['on_s'])} on and {seconds(flow['off_s'])} off" if flow["pattern"] == "web" else ""
+    line = f"traffic {flow['source']} → {flow['target']}: {flow['pattern']} {rate(flow['rate_bps'])}{spells}"
+    return line if flow["running"] else f"{line}; its generator has ended: bring the world up again"
 
 
 def _checked(check: Mapping[str, Any] | None) -> Text:

@@ -82,13 +82,17 @@ def _tell(name: str, plan: "Plan", json: bool) -> None:
         ("relink", changes.relink),
         ("restart", changes.restart),
         ("toxics of", changes.toxics),
+        ("start", changes.traffic),
+        ("stop", tuple(name for name in changes.quiet if name not in changes.traffic)),
     )
     for verb, names in listed:
         if names:
             out.print(f"{verb} {len(names)}: {', '.join(names)}")
     if changes.shared_links:
         out.print("relink the hub and the regions")
-    if changes.other and not changes.shared_links and not any(names for _, names in listed):
+    if changes.policy and plan.up:
+        out.print("set the policy")
+    if changes.other and not changes.policy and not changes.shared_links and not any(names for _, names in listed):
         out.print("keep the new topology with the world (its training or seed differ)")
     if not changes.any and not plan.bake:
         out.print(f"{name} is up and unchanged; nothing to do")
