@@ -11,10 +11,10 @@ from statistics import fmean, stdev
 
 from emulator.topology.document import Document
 from emulator.topology.problems import Problem
+from emulator.topology.reading import WrongFile, beside
 from emulator.topology.tree import Node, at
 
 FEWEST = 20
-LARGEST_BYTES = 16 << 20
 TABLE_SIZE = 4096
 UNIT = 8192
 """A deviation of one scale, as netem's tables count it (NETEM_DIST_SCALE)."""
@@ -35,10 +35,6 @@ class Delays:
     table: tuple[int, ...]
 
 
-class NoPings(ValueError):  # noqa: N818 - reads as the sentence it is
-    """The file is not what was expected: (what was found, what to do)."""
-
-
 def delays(times_s: list[float]) -> Delays:
     """The distribution of some round-trip times (s, at least `FEWEST`)."""
     ordered = sorted(times_s)
@@ -52,12 +48,12 @@ def delays(times_s: list[float]) -> Delays:
 
 
 def times(text: str) -> list[float]:
-    """The round-trip times in a file's text, in seconds. Raises `NoPings`."""
+    """The round-trip times in a file's text, in seconds. Raises `WrongFile`."""
     found = [float(time) / 1000 for time in _PING.findall(text)] or list(_plain(text))
     if len(found) < FEWEST:
-        raise NoPings(f"{len(found)} round-trip times", f"measure at least {FEWEST}: ping -c 1000 -i 0.2 HOST >FILE")
+        raise WrongFile(f"{len(found)} round-trip times", f"measure at least {FEWEST}: ping -c 1000 -i 0.2 HOST >FILE")
     if not all(0 <= time <= _LONGEST_S for time in found):
-        raise NoPings("a time that is negative or above 10 s", "times are in milliseconds")
+        raise WrongFile("a time that is negative or above 10 s", "times are in milliseconds")
     return found
 
 
@@ -68,7 +64,7 @@ def _plain(text: str) -> Iterator[float]:
             try:
                 yield float(written) / 1000
             except ValueError:
-                raise NoPings(f"{written[:40]!r} in line {number}", "write one time in milliseconds a line") from None
+                raise WrongFile(f"{written[:40]!r} in line {number}", "write one time in milliseconds a line") from None
 
 
 def read_all(document: Document, tree: Node, folder: Path) -> tuple[Mapping[str, Delays], list[Problem]]:
@@ -78,22 +74,12 @@ def read_all(document: Document, tree: Node, folder: Path) -> tuple[Mapping[str,
     for name, link in document.links.items():
         if link.pings is not None:
             try:
-                found[name] = delays(times(_read(folder / link.pings)))
-            except NoPings as wrong:
+                found[name] = delays(times(beside(folder / link.pings)))
+            except WrongFile as wrong:
                 what, advice = wrong.args
                 path = ("links", name, "pings")
-                told = Problem.told(at(tree, path).position, what, "a file of round-trip times", advice)
+                told = Problem.told(
+                    at(tree, path).position, f"{what} of '{link.pings}'", "a file of round-trip times", advice
+                )
                 problems.append(told.within(".".join(path)))
     return found, problems
-
-
-def _read(file: Path) -> str:
-    try:
-        with file.open(encoding="utf-8") as stream:
-            text = stream.read(LARGEST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise NoPings(f"'{file}': {why}", "paths are relative to the topology's own folder") from error
-    if len(text) > LARGEST_BYTES:
-        raise NoPings("more than 16 MiB", "some thousand times are plenty")
-    return text

@@ -51,3 +51,23 @@ def _not_utf8(content: bytes, error: UnicodeDecodeError) -> Problem:
     line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
     found = f"the byte 0x{content[error.start]:02x}"
     return Problem.told(Position(line, column), found, "UTF-8 text", "save the file as UTF-8")
+
+
+class WrongFile(ValueError):  # noqa: N818 - reads as the sentence it is
+    """A file that a topology names is not what was expected: (what was found, what to do)."""
+
+
+LARGEST_BESIDE_BYTES = 16 << 20
+
+
+def beside(file: Path) -> str:
+    """The text of a file that a topology names. Raises `WrongFile` where there is none or too much."""
+    try:
+        with file.open(encoding="utf-8") as stream:
+            text = stream.read(LARGEST_BESIDE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise WrongFile(f"'{why}'", "paths are relative to the topology's own folder") from error
+    if len(text) > LARGEST_BESIDE_BYTES:
+        raise WrongFile("more than 16 MiB", "cut it: some thousand lines are plenty")
+    return text

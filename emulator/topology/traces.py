@@ -15,6 +15,7 @@ from pathlib import Path
 
 from emulator.topology.document import Document
 from emulator.topology.problems import Problem, quoted
+from emulator.topology.reading import WrongFile, beside
 from emulator.topology.resolved import Trace
 from emulator.topology.tree import Node, at
 from emulator.topology.units import DURATION, RATE, SHARE, Quantity, WrongQuantity
@@ -24,7 +25,6 @@ BIN_S = 0.2
 change a link (`tests/bench/bench_live.py` measures it).
 """
 PACKET_BYTES = 1500
-LARGEST_BYTES = 16 << 20
 MOST_STEPS = 100_000
 _LONGEST_S = 7 * 86_400
 _NEVER_BACK = "time never runs back: sort the lines"
@@ -36,16 +36,12 @@ _COLUMNS: Mapping[str, tuple[Quantity, str, str]] = {
 }
 
 
-class NoTrace(ValueError):  # noqa: N818 - reads as the sentence it is
-    """The file is not what was expected: (what was found, what to do)."""
-
-
 def trace(text: str) -> Trace:
-    """What a file's text says. Raises `NoTrace`."""
+    """What a file's text says. Raises `WrongFile`."""
     lines = [(number, line.partition("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1)]
     written = [(number, line) for number, line in lines if line]
     if not written:
-        raise NoTrace("no line with anything in it", "write a header 'time,rate', or one number a line")
+        raise WrongFile("no line with anything in it", "write a header 'time,rate', or one number a line")
     return _deliveries(written) if _DELIVERY.fullmatch(written[0][1]) else _table(written)
 
 
@@ -53,12 +49,12 @@ def _deliveries(lines: list[tuple[int, str]]) -> Trace:
     moments: list[int] = []
     for number, line in lines:
         if not _DELIVERY.fullmatch(line):
-            raise NoTrace(f"{quoted(line)} in line {number}", "write one whole number of milliseconds a line")
+            raise WrongFile(f"{quoted(line)} in line {number}", "write one whole number of milliseconds a line")
         if moments and int(line) < moments[-1]:
-            raise NoTrace(f"{line} after {moments[-1]} in line {number}", _NEVER_BACK)
+            raise WrongFile(f"{line} after {moments[-1]} in line {number}", _NEVER_BACK)
         moments.append(int(line))
     if not moments[-1]:
-        raise NoTrace("a last moment of 0", "the last line is when the trace begins again: it is above 0")
+        raise WrongFile("a last moment of 0", "the last line is when the trace begins again: it is above 0")
     return _binned(moments)
 
 
@@ -84,17 +80,17 @@ def _table(lines: list[tuple[int, str]]) -> Trace:
     names = [cell.strip() for cell in lines[0][1].split(",")]
     if names[0] != "time" or len(names) < 2 or len(set(names)) < len(names) or not {*names[1:]} <= {*_COLUMNS}:
         advice = "begin with 'time' and any of 'rate', 'delay', 'loss', or write one number of milliseconds a line"
-        raise NoTrace(f"the header {quoted(lines[0][1])} in line {lines[0][0]}", advice)
+        raise WrongFile(f"the header {quoted(lines[0][1])} in line {lines[0][0]}", advice)
     times: list[float] = []
     columns: dict[str, list[float | None]] = {name: [] for name in names[1:]}
     for (number, _), cells in zip(lines[1:], csv.reader(line for _, line in lines[1:]), strict=True):
         if len(cells) != len(names):
-            raise NoTrace(f"{len(cells)} values in line {number}", f"write {len(names)}, as in the header")
+            raise WrongFile(f"{len(cells)} values in line {number}", f"write {len(names)}, as in the header")
         times.append(_later(cells[0], times, number))
         for name, cell in zip(names[1:], cells[1:], strict=True):
             columns[name].append(_value(name, cell.strip(), number))
     if len(times) < 2:
-        raise NoTrace("one moment at most", "write at least two: the last one is when the trace begins again")
+        raise WrongFile("one moment at most", "write at least two: the last one is when the trace begins again")
     _refuse_long(times[-1], len(times))
     held = {name: tuple(values[:-1]) for name, values in columns.items()}
     rates = tuple(None if rate is None else round(rate) for rate in held.get("rate", ()))
@@ -104,10 +100,10 @@ def _table(lines: list[tuple[int, str]]) -> Trace:
 def _later(cell: str, times: list[float], number: int) -> float:
     time_s = float(_measured(DURATION, cell.strip(), number))
     if not times and time_s:
-        raise NoTrace(f"{quoted(cell)} as the first time in line {number}", "begin at 0s")
+        raise WrongFile(f"{quoted(cell)} as the first time in line {number}", "begin at 0s")
     if times and time_s <= times[-1]:
         before = DURATION.render(Decimal(repr(times[-1])))
-        raise NoTrace(f"the time {quoted(cell)} after {before} in line {number}", _NEVER_BACK)
+        raise WrongFile(f"the time {quoted(cell)} after {before} in line {number}", _NEVER_BACK)
     return time_s
 
 
@@ -118,7 +114,7 @@ def _value(name: str, cell: str, number: int) -> float | None:
     value = _measured(quantity, cell, number)
     is_outage = name == "rate" and not value
     if not is_outage and not quantity.parse(low) <= value <= quantity.parse(high):
-        raise NoTrace(f"the {name} {quoted(cell)} in line {number}", f"write {low} to {high}")
+        raise WrongFile(f"the {name} {quoted(cell)} in line {number}", f"write {low} to {high}")
     return float(value)
 
 
@@ -126,12 +122,12 @@ def _measured(quantity: Quantity, cell: str, number: int) -> Decimal:
     try:
         return quantity.parse(cell)
     except WrongQuantity as error:
-        raise NoTrace(f"{quoted(cell)} in line {number}", str(error)) from error
+        raise WrongFile(f"{quoted(cell)} in line {number}", str(error)) from error
 
 
 def _refuse_long(period_s: float, steps: int) -> None:
     if period_s > _LONGEST_S or steps > MOST_STEPS:
-        raise NoTrace("more than a week, or than 100,000 steps", "cut it: a trace begins again at its end")
+        raise WrongFile("more than a week, or than 100,000 steps", "cut it: a trace begins again at its end")
 
 
 def read_all(document: Document, tree: Node, folder: Path) -> tuple[Mapping[str, Trace], list[Problem]]:
@@ -141,8 +137,8 @@ def read_all(document: Document, tree: Node, folder: Path) -> tuple[Mapping[str,
     for path, file in _files(document):
         try:
             if file not in found:
-                found[file] = trace(_read(folder / file))
-        except NoTrace as wrong:
+                found[file] = trace(beside(folder / file))
+        except WrongFile as wrong:
             what, advice = wrong.args
             told = Problem.told(at(tree, path).position, f"{what} of '{file}'", "a trace", advice)
             problems.append(told.within(".".join(path)))
@@ -156,15 +152,3 @@ def _files(document: Document) -> Iterable[tuple[tuple[str, ...], str]]:
             file = getattr(link.trace, key, None)
             if file is not None:
                 yield ("links", name, "trace", key), file
-
-
-def _read(file: Path) -> str:
-    try:
-        with file.open(encoding="utf-8") as stream:
-            text = stream.read(LARGEST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise NoTrace(f"'{why}'", "paths are relative to the topology's own folder") from error
-    if len(text) > LARGEST_BYTES:
-        raise NoTrace("more than 16 MiB", "cut it: a trace begins again at its end")
-    return text

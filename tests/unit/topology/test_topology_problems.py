@@ -167,7 +167,10 @@ def test_the_usual_mistakes_are_told_in_these_words(refused: Refuse, text: str, 
         (_link("rate: 1mbit, rtt: 4ms, distribution: gauss"), "expected 'uniform', 'normal', 'pareto'"),
         (_link("rate: 1mbit, rtt: 4ms, mtu: 9000"), "expected bytes of the largest IP packet, from 576 to 1500"),
         (_link("rate: 1mbit, pings: a.txt, jitter: 1ms"), "expected no 'jitter' and no 'distribution' beside 'pings'"),
-        (_link("rate: 1mbit, pings: none.txt"), "No such file or directory; expected a file of round-trip times"),
+        (
+            _link("rate: 1mbit, pings: none.txt"),
+            "found 'No such file or directory' of 'none.txt'; expected a file of round-trip times",
+        ),
         (
             "name: x\nregions: {alps: {link: adsl}}\nsites: [{name: a, region: alp}]",
             "site 'a': region: found 'alp'; expected a region; did you mean 'alps'?",

@@ -11,6 +11,7 @@ from topology_texts import Load, Refuse, load_text
 
 from emulator.errors import WrongInput
 from emulator.topology import Change, Known, Link, Topology, dump, load, parse_change, revive, traces
+from emulator.topology.reading import WrongFile
 from emulator.topology.resolved import Episode, GilbertElliott, Trace
 from emulator.topology.units import DURATION, RATE
 
@@ -148,7 +149,7 @@ def test_a_table_is_read_as_it_was_written(rows: list[tuple[int, int | None, int
 def test_any_text_is_a_trace_or_is_refused(text: str) -> None:
     try:
         found = traces.trace(text)
-    except traces.NoTrace:
+    except WrongFile:
         return
     assert found.period_s > 0
     assert found.at_s[0] == 0
