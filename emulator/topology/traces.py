@@ -22,7 +22,7 @@ from emulator.topology.units import DURATION, RATE, SHARE, Quantity, WrongQuanti
 
 BIN_S = 0.2
 """Width of the bins of packet deliveries: the round-trip time of a slow cell, and far longer than the router takes to
-change a link (`tests/bench/bench_live.py` measures it).
+change a link (`tests/bench/bench_network_live.py` measures it).
 """
 PACKET_BYTES = 1500
 MOST_STEPS = 100_000

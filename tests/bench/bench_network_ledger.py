@@ -3,7 +3,7 @@
 Each worker's interface is captured from before the training to after it. By site, purpose and direction, what tshark
 saw must be what the kernel counted meanwhile; and, for studies, models and updates, what the record's ten rounds
 add up to, with the goodbyes after the last round (of control, the polls before the first round are in no round).
-Limit: less than one byte of difference anywhere. Run: ./dev bench ledger
+Limit: less than one byte of difference anywhere. Run: ./dev bench network_ledger
 """
 
 import contextlib

@@ -2,7 +2,7 @@
 
 Four sites on unlike links, two rounds: behind a wide hub link; behind a narrow one where all uploads meet; and where
 they come one after another. Limit: 3 % of each round and of the sum; where the machine is busy, the best of up to
-three pairs, all of which are shown. Run: ./dev bench clock
+three pairs, all of which are shown. Run: ./dev bench network_clock
 """
 
 import importlib
