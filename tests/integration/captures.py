@@ -59,7 +59,7 @@ def fields(file: Path, wanted: str, names: Sequence[str]) -> list[tuple[int, ...
 
 
 def repeated_bytes(file: Path, wanted: str) -> int:
-    """IP bytes of segments whose data had been sent before, by their sequence numbers alone."""
+    """IP bytes of segments whose data, or end, had been sent before, by their sequence numbers alone."""
     furthest: dict[int, int] = {}
     total = 0
     for stream, sequence, length, size in fields(
@@ -68,4 +68,15 @@ def repeated_bytes(file: Path, wanted: str) -> int:
         if sequence < furthest.get(stream, 0):
             total += size
         furthest[stream] = max(furthest.get(stream, 0), sequence + length)
+    return total + _repeated_ends(file, wanted)
+
+
+def _repeated_ends(file: Path, wanted: str) -> int:
+    """IP bytes of segments that carry nothing but the end of a stream (FIN) that was told before."""
+    ends, total = set(), 0
+    told = fields(file, f"tcp.flags.fin == 1 && {wanted}", ("tcp.stream", "tcp.seq", "tcp.len", "ip.len"))
+    for stream, sequence, length, size in told:
+        end = (stream, sequence + length)
+        total += size if length == 0 and end in ends else 0
+        ends.add(end)
     return total

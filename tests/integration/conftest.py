@@ -23,7 +23,7 @@ LINKS = {
     "regional": Link("regional", Direction(100_000_000, 0.006), Direction(100_000_000, 0.006)),
     "vdsl": Link("vdsl", Direction(50_000_000, 0.0175), Direction(10_000_000, 0.0175)),
     "4g": Link("4g", Direction(20_000_000, 0.030), Direction(6_000_000, 0.030)),
-    "adsl": Link("adsl", Direction(8_000_000, 0.0225), Direction(1_000_000, 0.0225, queue_s=0.6)),
+    "adsl": Link("adsl", Direction(8_000_000, 0.0225), Direction(1_000_000, 0.0225, queue_s=0.3)),
 }
 HUB_LINK = Link("datacentre", Direction(1_000_000_000, 0.001), Direction(1_000_000_000, 0.001))
 

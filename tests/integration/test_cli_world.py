@@ -225,7 +225,7 @@ def test_a_capture_that_is_killed_leaves_no_dumpcap_behind(door: Door, tmp_path:
     _wait_for(file.exists)
     capturing.kill()
     capturing.communicate(timeout=30)
-    _wait_for(lambda: str(file) not in door("exec", "wan", "--", "ps", "-eo", "args").stdout)
+    _wait_for(lambda: str(file) not in door("exec", "wan", "--", "ps", "-ewwo", "args").stdout)
 
 
 def _wait_for(holds: Callable[[], bool]) -> None:

@@ -300,7 +300,7 @@ def _change(folder: Path, **values: str) -> World:
 def test_values_change_in_place_and_nothing_on_its_way_is_lost(changing: World, folder: Path) -> None:
     with ThreadPoolExecutor(1) as hand:
         arriving = hand.submit(numbered, changing, "one", 3000, 1000)
-        while "numbered_packets" not in changing.output("hub", ["ps", "-eo", "args"])[1]:
+        while "numbered_packets" not in changing.output("hub", ["ps", "-ewwo", "args"])[1]:
             assert not arriving.done()
         time.sleep(0.5)  # some must arrive as it was before
         _change(folder, rtt="60ms", regions="{}", region="")

@@ -131,4 +131,4 @@ _BYTES = some.binary(max_size=40)
 def test_attributes_are_aligned_and_carry_what_they_were_given(pairs: list[tuple[int, bytes]]) -> None:
     encoded = b"".join(netlink._attribute(kind, value) for kind, value in pairs)
     assert len(encoded) % 4 == 0
-    assert list(ledger._attributes(encoded)) == pairs
+    assert list(ledger.attributes(encoded)) == pairs

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 TRAINING = Training("blobs", "fedavg", 2, 1, 8, 0.05, 0.25, True)
 # The machine may be shared with others: what they take of it is not what is tested here.
 LENIENT = Fidelity(rtt_s=0.003, rtt_share=0.1, rate=0.12, loss=0.01, waiting=0.6, host=0.95)
-HOGS = 3
+HOGS = 6
 
 
 @pytest.fixture(scope="module")

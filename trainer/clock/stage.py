@@ -113,6 +113,7 @@ class Stage:
             outcry(Lost(site, f"no answer within {phase.deadline_s:g} s, {doing}"))
             phase.out(site, now)
             self._end_worker(site)
+            self.forget(site)  # the next round waits for the one that takes its place, not for this one's end
 
     def _take(self, phase: Phase, happened: Heard | Lost, outcry: Outcry) -> None:
         if isinstance(happened, Lost):
