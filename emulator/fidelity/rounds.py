@@ -33,11 +33,12 @@ class Round:
 
 
 def judged(read: Round, asked: Mapping[str, Asked], bounds: Fidelity) -> tuple[Finding, ...]:
-    """All findings of one round."""
+    """All findings of one round; its many looks at losses together call one good round in a thousand bad."""
+    flows, z = sorted(read.flows.items()), chance.among(len(read.flows))
     return (
         *_worst_or_all([_rtt(asked[site], least, bounds) for site, least in sorted(read.least_rtt_s.items())]),
-        *_worst_or_all([_loss(asked[site], way, flow, bounds) for (site, way), flow in sorted(read.flows.items())]),
-        *(_overflow(asked[site], way, flow) for (site, way), flow in sorted(read.flows.items()) if flow.overflown),
+        *_worst_or_all([_loss(asked[site], way, flow, bounds, z) for (site, way), flow in flows]),
+        *(_overflow(asked[site], way, flow) for (site, way), flow in flows if flow.overflown),
         *_missed(read, bounds),
         *_load(read, bounds),
     )
@@ -71,11 +72,11 @@ def _direction(asked: Asked, way: Way) -> Direction:
     return asked.up if way == "up" else asked.down
 
 
-def _loss(asked: Asked, way: Way, flow: Flow, bounds: Fidelity) -> Finding:
+def _loss(asked: Asked, way: Way, flow: Flow, bounds: Fidelity, z: float) -> Finding:
     direction = _direction(asked, way)
     packets = flow.passed + flow.lost + flow.overflown
     share = flow.lost / packets if packets else 0.0
-    exceeded = chance.strays(flow.lost, packets, direction.loss, bounds.loss, chance.alike(direction))
+    exceeded = chance.strays(flow.lost, packets, direction.loss, bounds.loss, chance.alike(direction), z)
     said = (
         f"loss of {asked.site}, {way}: {flow.lost} of {packets} packets ({share:.2%}), "
         f"asked {direction.loss:.2%} (bound ±{bounds.loss:.2%} beyond chance)"

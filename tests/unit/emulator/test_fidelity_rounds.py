@@ -56,6 +56,16 @@ def test_losses_that_were_asked_for_mark_nothing_and_their_absence_does() -> Non
     assert verdict(judged(GOOD, lossy, Fidelity())) == "exceeded"
 
 
+def test_fifty_good_sites_together_look_bad_no_oftener_than_one() -> None:
+    lossy = replace(ADSL, down=replace(ADSL.down, loss=0.01), up=replace(ADSL.up, loss=0.01))
+    flow = Flow(4970, 80, 0, 7_000_000)  # 80 of 5,050 where 50 are asked: four deviations beyond
+    one = replace(GOOD, flows={("brest", "up"): flow})
+    many = replace(GOOD, flows={(f"site-{n}", "up"): flow for n in range(100)})
+    assert "loss" in {f.reason for f in judged(one, {"brest": lossy}, Fidelity(loss=0.0)) if f.exceeded}
+    asked = {f"site-{n}": lossy for n in range(100)} | {"brest": lossy}
+    assert "loss" not in {f.reason for f in judged(many, asked, Fidelity(loss=0.0)) if f.exceeded}
+
+
 def test_a_site_that_does_not_answer_is_not_judged_by_its_round_trip() -> None:
     assert reasons(replace(GOOD, least_rtt_s={})) == set()
 
