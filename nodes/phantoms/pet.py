@@ -55,7 +55,7 @@ class PetCamera:
         signal += self._noise(signal, random)
         signal *= np.float32(_GREY_SUV * effect.gain * np.exp(random.normal(0, _SUV_SPREAD)))
         np.maximum(signal, 0, out=signal)
-        slope = float(signal.max()) / 32767
+        slope = float(np.max(signal)) / 32767
         return Scan(np.rint(signal / np.float32(slope)).astype(np.uint16), slope, self.grid)
 
     def _regional(self, random: np.random.Generator) -> Array:

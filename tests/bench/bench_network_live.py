@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
-from conftest import make_site, make_topology, quiet
 from figures import tell
 from live_transfer import RTT_S, change_rate, reached_after_s, upload
+from networks import make_site, make_topology, quiet
 
 from emulator import events
 from emulator.topology import Direction, Link

@@ -26,7 +26,7 @@ def link(down: Direction, up: Direction | None = None) -> Link:
 @contextmanager
 def world(links: Mapping[str, Link]) -> Iterator[World]:
     """A world of one site per link, by name, whose hub adds no delay; in a home of its own, gone afterwards."""
-    from conftest import make_site, make_topology, quiet  # of the integration tests
+    from networks import make_site, make_topology, quiet
 
     sites = [replace(make_site(i, "vdsl", name), link=own) for i, (name, own) in enumerate(links.items(), 1)]
     topology = replace(make_topology("measured", sites), hub=Hub(Link("fast", _FAST, _FAST)))

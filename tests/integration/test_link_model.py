@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import quiet
 from link_probes import PAYLOAD_SHARE, Arrivals, iperf3, numbered, payload_bps, quantile, round_trips_s
+from networks import quiet
 
 from emulator.places import HUB_ADDRESS, UPDATE_PORT, gateway_address
 from emulator.topology import Known, Topology, load

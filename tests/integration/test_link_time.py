@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from blob_runs import trained
-from conftest import make_site, make_topology, quiet
+from networks import make_site, make_topology, quiet
 
 from emulator.linkclock import LinkClock
 from emulator.topology import Compute, Fidelity, Training

@@ -14,8 +14,8 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from conftest import make_site, make_topology, quiet
 from live_transfer import RTT_S, change_rate, rate_bps, reached_after_s, upload
+from networks import make_site, make_topology, quiet
 
 from emulator import events
 from emulator import wan as kernels

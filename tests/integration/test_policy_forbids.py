@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import frames
 import pytest
-from conftest import make_site, make_topology, quiet
 from frames import ACK, ICMP, IPV4, RST, SYN, TCP, UDP
+from networks import make_site, make_topology, quiet
 
 from emulator.places import HUB_ADDRESS, PROBE_PORTS, gateway_address, pacs_address, worker_address
 from emulator.topology.resolved import Opening, Topology

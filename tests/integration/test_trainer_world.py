@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HUB_LINK, LINKS, quiet
+from networks import HUB_LINK, LINKS, quiet
 
 from emulator.places import DICOMWEB_PORT, pacs_address
 from emulator.topology import Cohort, Compute, Hub, Pacs, Site, Topology, Training, dump

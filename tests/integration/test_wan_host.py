@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HUB_LINK, LINKS, make_site, make_topology
+from networks import HUB_LINK, LINKS, make_site, make_topology
 
 from emulator import shaping, wiring
 from emulator.places import HUB_ADDRESS, UPDATE_PORT

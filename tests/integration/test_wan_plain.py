@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import HUB_LINK, LINKS, make_site, make_topology, quiet
+from networks import HUB_LINK, LINKS, make_site, make_topology, quiet
 
 from emulator.errors import CannotHere
 from emulator.places import CONTROL_PORT, HUB_ADDRESS, MODEL_PORT

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from blob_runs import trained
-from conftest import make_site, make_topology, quiet
+from networks import make_site, make_topology, quiet
 
 from emulator import shaping
 from emulator import wan as kernels

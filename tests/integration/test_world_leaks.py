@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import make_site, make_topology, quiet
+from networks import make_site, make_topology, quiet
 
 from emulator.errors import Fell, WorldBusy, WrongState
 from emulator.waiting import wait_until

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import HUB_LINK, LINKS
+from networks import HUB_LINK, LINKS
 
 from emulator import shaping
 from emulator.places import HUB_ADDRESS, MODEL_PORT, UPDATE_PORT

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from captures import captured, fields, repeated_bytes
-from conftest import make_site, make_topology, quiet
+from networks import make_site, make_topology, quiet
 
 from emulator.places import HUB_ADDRESS, MODEL_PORT, UPDATE_PORT
 from emulator.topology.resolved import Direction, Link

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import LINKS, make_site, make_topology, quiet
+from networks import LINKS, make_site, make_topology, quiet
 
 from emulator import traffic
 from emulator.errors import CannotHere

@@ -2,7 +2,7 @@
 
 import sys
 
-from conftest import LINKS, make_site, make_topology, quiet
+from networks import LINKS, make_site, make_topology, quiet
 
 from emulator.worlds import World
 
