@@ -12,6 +12,7 @@ from emulator.flows import Flow, ends
 from emulator.shaping import whole_path
 from emulator.topology.resolved import Direction, Link, Site, Topology
 from emulator.wiring import LAN_MTU
+from trainer.clock.computing import FORWARD_SHARE
 from trainer.held_out import split
 
 HEADER_BYTES = 52  # IPv4, TCP, and TCP's timestamps, in every packet
@@ -25,7 +26,6 @@ _SCORE_BYTES = 21  # … and one probability more
 _CONTROL_PACKETS = 8
 _PART_BYTES = 193  # what multipart adds to an instance of a study: measured with Orthanc 1.10
 _LISTED_BYTES = 1500  # a study in the PACS's list, and its request
-FORWARD_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)

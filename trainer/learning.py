@@ -15,10 +15,6 @@ from trainer.weights import Weights
 
 PREDICT_BATCH = 8
 _WARMED = 16  # batches that are larger get ready when they come
-FORWARD_SHARE = 1 / 3
-"""What a prediction costs of a training step on the same sample: the forward pass, without the two products
-of the backward pass.
-"""
 
 
 @dataclass(frozen=True)

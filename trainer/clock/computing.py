@@ -5,6 +5,11 @@ import math
 from emulator.topology.resolved import Compute
 from trainer import seeds
 
+FORWARD_SHARE = 1 / 3
+"""What a prediction costs of a training step on the same sample: the forward pass, without the two products
+of the backward pass.
+"""
+
 
 def seconds_per_sample(compute: Compute, seed: int, site: str, number: int) -> float:
     """Seconds that `site` takes for one sample of one epoch in round `number`: the profile's, times a factor of

@@ -5,11 +5,12 @@ from typing import Any
 
 from trainer import seeds, weights
 from trainer.algorithms import Algorithm
+from trainer.clock.computing import FORWARD_SHARE
 from trainer.clock.gate import Pass, Stage
 from trainer.config import LaunchConfig, SitePlace
 from trainer.errors import TransferFailed
 from trainer.held_out import Split, split
-from trainer.learning import FORWARD_SHARE, Learner, Recipe, initial
+from trainer.learning import Learner, Recipe, initial
 from trainer.memory import give_back
 from trainer.messages import Order, Report
 from trainer.tasks.registry import Task, Traffic
