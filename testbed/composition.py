@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from emulator import toxics, traffic
@@ -52,7 +53,8 @@ def world_name(name: str) -> str:
 
 def services(topology: Topology, storages: Mapping[str, Path]) -> tuple[Service, ...]:
     """The PACS of every site, each over its baked storage."""
-    return tuple(flavours.get(site.pacs.flavour).service(site, storages[site.name]) for site in topology.sites)
+    each = (flavours.get(site.pacs.flavour).services(site, storages[site.name]) for site in topology.sites)
+    return tuple(chain.from_iterable(each))
 
 
 def bring_up(topology: Topology, name: str, wan: str | None, report: Report) -> World:
@@ -70,7 +72,7 @@ def _prove(topology: Topology, name: str, wan: str | None) -> None:
     toxics.servers(topology)
     traffic.prove(topology)
     for site in topology.sites:
-        flavours.get(site.pacs.flavour).service(site, None)
+        flavours.get(site.pacs.flavour).services(site, None)
 
 
 def planned(topology: Topology, name: str) -> Plan:

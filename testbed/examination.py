@@ -109,7 +109,7 @@ def _pacs() -> Iterator[Check]:
 
 def _missing(flavour: str) -> str | None:
     try:
-        flavours.get(flavour).service(_sample(flavour), None)
+        flavours.get(flavour).services(_sample(flavour), None)
     except CannotHere as error:
         return str(error)
     return None

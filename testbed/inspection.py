@@ -1,8 +1,9 @@
 """One world, site by site: what it was asked to be, and what each PACS says of itself when asked now."""
 
+import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import httpx
@@ -15,6 +16,20 @@ from emulator.worlds import World, capacity
 from nodes.pacs import flavours
 
 ASKED_AT_ONCE = 16  # two processors serve fifty PACS no faster with more
+
+
+@dataclass(frozen=True)
+class AsSeenAt:
+    """The network as a place of a world sees it."""
+
+    world: World
+    place: str
+
+    def transport(self) -> httpx.BaseTransport:
+        return self.world.transport(self.place)
+
+    def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
+        return self.world.connect(self.place, host, port, timeout_s)
 
 
 def inspect(world: World) -> dict[str, Any]:
@@ -76,7 +91,7 @@ def _pacs(world: World, site: Site) -> dict[str, Any]:
     """What the PACS answers; where it doesn't, `answers` is false, figures are zero and `error` says why."""
     flavour = flavours.get(site.pacs.flavour)
     try:
-        said = flavour.probe(site, world.transport(f"{site.name}/worker"))
+        said = flavour.probe(site, AsSeenAt(world, f"{site.name}/worker"))
     except (TestbedError, httpx.HTTPError) as error:
         silent = {"version": "", "studies": 0, "instances": 0, "answers": False}
         return {"flavour": site.pacs.flavour, **silent, "error": str(error)}

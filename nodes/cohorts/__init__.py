@@ -2,6 +2,6 @@
 layer."""
 
 from nodes.cohorts.bakery import bake, lacking, storages, verify
-from nodes.cohorts.keys import key
+from nodes.cohorts.keys import key_of
 
-__all__ = ["bake", "key", "lacking", "storages", "verify"]
+__all__ = ["bake", "key_of", "lacking", "storages", "verify"]

@@ -20,7 +20,7 @@ from emulator.waiting import wait_until
 from nodes import pacs
 from nodes.cohorts import scanners
 from nodes.cohorts.entries import damage, full_damage, storage_of
-from nodes.cohorts.keys import key
+from nodes.cohorts.keys import key_of
 from nodes.errors import CannotHere, NoRoom, PullFailed
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def _shelf(cache: Path) -> Path:
 
 
 def _entries(sites: Sequence[Site], seed: int, cache: Path) -> dict[str, Path]:
-    return {site.name: _shelf(cache) / _key(site, seed) for site in sites}
+    return {site.name: _shelf(cache) / key_of(site, seed) for site in sites}
 
 
 def verify(sites: Sequence[Site], seed: int, cache: Path) -> dict[str, str]:
@@ -173,7 +173,7 @@ def _run(sites: Sequence[Site], seed: int, shelf: Path, lock: int, progress: Pro
         "shelf": str(shelf),
         "seed": seed,
         "orders": [
-            {"site": site.name, "flavour": site.pacs.flavour, "cohort": asdict(site.cohort), "key": _key(site, seed)}
+            {"site": site.name, "pacs": asdict(site.pacs), "cohort": asdict(site.cohort), "key": key_of(site, seed)}
             for site in ordered
         ],
     }
@@ -198,10 +198,6 @@ def _run(sites: Sequence[Site], seed: int, shelf: Path, lock: int, progress: Pro
             for stream in filter(None, (oven.stdin, oven.stdout)):
                 stream.close()
             _sweep(shelf)
-
-
-def _key(site: Site, seed: int) -> str:
-    return key(site.cohort, site.name, seed, site.pacs.flavour)
 
 
 def _oven_argv() -> list[str]:

@@ -2,16 +2,23 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
-from emulator.topology.resolved import Cohort
+from emulator.topology.resolved import Cohort, Site
+from nodes import pacs
 
 GENERATOR = 1
 """The version of everything that decides a pixel, a UID or an attribute. Raise it with every change of those, and every
 cached cohort is baked anew."""
 
 
-def key(cohort: Cohort, site_name: str, seed: int, flavour: str) -> str:
-    """The name under which a site's baked storage is cached: 32 hexadecimal digits."""
+def key(cohort: Cohort, site_name: str, seed: int, flavour: str, kept: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """The name under which a site's baked storage is cached: 32 hexadecimal digits.
+
+    `kept` is what the flavour's profile adds to it (`PacsFlavour.storage_key`).
+    """
     spec = {
         "generator": GENERATOR,
         "site": site_name,
@@ -23,8 +30,15 @@ def key(cohort: Cohort, site_name: str, seed: int, flavour: str) -> str:
         "scanner": cohort.scanner,
         "modalities": sorted(cohort.modalities),
         "storage": cohort.storage,
+        **({"kept": dict(kept)} if kept else {}),
     }
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def key_of(site: Site, seed: int) -> str:
+    """The same of a site as the topology has it; raises UnknownName for its flavour."""
+    flavour = pacs.get(site.pacs.flavour)
+    return key(site.cohort, site.name, seed, flavour.name, flavour.storage_key(site.pacs))
 
 
 def entropy(seed: int, site_name: str, purpose: str) -> list[int]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from emulator.topology.resolved import Cohort
+from emulator.topology.resolved import Cohort, Pacs
 from nodes import pacs
 from nodes.cohorts import scanners
 from nodes.cohorts.entries import seal, storage_of
@@ -40,7 +40,7 @@ class Order:
     """One site's cohort and where it goes."""
 
     site: str
-    flavour: str
+    pacs: Pacs
     cohort: Cohort
     key: str
     seed: int
@@ -70,7 +70,7 @@ def fill(studio: Studio, order: Order, port: int) -> None:
     temporary = order.shelf / f".baking-{order.key}"
     storage = storage_of(temporary)
     storage.mkdir(parents=True)
-    with pacs.get(order.flavour).fill(storage, port) as server:
+    with pacs.get(order.pacs.flavour).fill(storage, port, order.pacs) as server:
         for archive in studies(studio, order):
             server.put(archive)
             _say({"site": order.site})
@@ -103,8 +103,9 @@ def _work(order: Order) -> None:
 
 def _orders() -> list[Order]:
     given = json.load(sys.stdin)
+    seed, shelf = given["seed"], Path(given["shelf"])
     return [
-        Order(one["site"], one["flavour"], Cohort(**one["cohort"]), one["key"], given["seed"], Path(given["shelf"]))
+        Order(one["site"], Pacs(**one["pacs"]), Cohort(**one["cohort"]), one["key"], seed, shelf)
         for one in given["orders"]
     ]
 

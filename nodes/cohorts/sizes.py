@@ -8,7 +8,7 @@ from typing import Literal
 
 from emulator.topology.resolved import Cohort, Site
 from nodes.cohorts import scanners
-from nodes.cohorts.keys import key
+from nodes.cohorts.keys import key_of
 
 # Bytes beside the pixels, measured on baked cohorts: of a file that holds one slice, and of each frame in one that
 # holds all of them.
@@ -28,7 +28,7 @@ class Studies:
 def studies_of(site: Site, seed: int, cache: Path) -> Studies:
     """From the cache where the cohort is baked, else computed; the two differ by less than 1 %."""
     try:
-        entry = cache / "cohorts" / key(site.cohort, site.name, seed, site.pacs.flavour)
+        entry = cache / "cohorts" / key_of(site, seed)
         manifest = json.loads((entry / "manifest.json").read_text())
         return Studies(manifest["bytes"] - manifest["index_bytes"], manifest["instances"], "baked")
     except (OSError, ValueError, KeyError):

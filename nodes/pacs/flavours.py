@@ -1,16 +1,19 @@
 """The registry of PACS flavours. A flavour is one file in this folder with one class, found by its name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from emulator.places import Service
-from emulator.topology.resolved import Site
+from emulator.topology.resolved import Pacs, Site
+from nodes.endpoints import Endpoint
 from nodes.errors import UnknownName
 
 if TYPE_CHECKING:
+    import socket
+
     from httpx import BaseTransport
 
 
@@ -21,6 +24,16 @@ class PacsAnswer:
     version: str
     studies: int
     instances: int
+
+
+class Reach(Protocol):
+    """The network as a site's worker sees it, for whoever stands outside the world."""
+
+    def transport(self) -> "BaseTransport":
+        """HTTP from there."""
+
+    def connect(self, host: str, port: int, timeout_s: float) -> "socket.socket":
+        """A TCP connection from there; raises TestbedError or OSError."""
 
 
 class Filler(Protocol):
@@ -38,14 +51,27 @@ class PacsFlavour(Protocol):
 
     name: str
 
-    def service(self, site: Site, storage: Path | None) -> Service:
-        """The server of a site, over a copy-on-write layer of `storage` (None: it starts empty)."""
+    def services(self, site: Site, storage: Path | None) -> tuple[Service, ...]:
+        """The servers of a site, over a copy-on-write layer of `storage` (None: it starts empty).
 
-    def fill(self, storage: Path, port: int) -> AbstractContextManager[Filler]:
-        """Run a server on a loopback port that fills the folder `storage`; whole once the context has ended."""
+        All stand at `SITE/pacs`; the first is the archive itself and is called so too, `SITE/pacs`; what it needs
+        beside it (a database, a gateway) is called `SITE/pacs-…`. Raises CannotHere, WrongInput.
+        """
 
-    def probe(self, site: Site, transport: "BaseTransport") -> PacsAnswer:
-        """Ask a site's server over a transport that reaches it; raises PullFailed where it does not answer."""
+    def endpoint(self, site: Site) -> Endpoint:
+        """How the site's worker reaches it."""
+
+    def storage_key(self, pacs: Pacs) -> Mapping[str, Any]:
+        """Whatever of a profile decides what lies in its storage, beside the cohort: plain JSON."""
+
+    def fill(self, storage: Path, port: int, pacs: Pacs) -> AbstractContextManager[Filler]:
+        """Run a server on a loopback port that fills the folder `storage` as a profile's server keeps it.
+
+        The folder is whole once the context has ended.
+        """
+
+    def probe(self, site: Site, reach: Reach) -> PacsAnswer:
+        """Ask a site's server in passing, for `status`; raises PullFailed where it does not answer."""
 
 
 _flavours: dict[str, PacsFlavour] = {}

@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
 from emulator.places import DICOMWEB_PORT, DIMSE_PORT, Overlay, Service, pacs_address
-from emulator.topology.resolved import Site
+from emulator.topology.fields import Whole
+from emulator.topology.resolved import Pacs, Site
+from nodes.endpoints import Endpoint
 from nodes.errors import CannotHere, PullFailed, WrongInput
-from nodes.pacs.flavours import Filler, PacsAnswer, register
-
-if TYPE_CHECKING:
-    from httpx import BaseTransport
+from nodes.pacs.flavours import Filler, PacsAnswer, Reach, register
+from nodes.pacs.habits import Habits, aet_of, read
 
 _PLUGINS = (
     "/usr/share/orthanc/plugins/libOrthancDicomWeb.so",
@@ -28,10 +28,12 @@ _PLUGINS = (
 )
 _START_WITHIN_S = 30.0
 
-OPTIONS: Mapping[str, Any] = {"dimse": True, "tcp_nodelay": True, "http_threads": 4, "storage_cache_mb": 8}
-"""What a PACS profile may set, and its defaults. `tcp_nodelay` is about DIMSE: with Nagle's algorithm a C-STORE of 64
-slices
-takes 50 times longer, as it does in hospitals that have never looked."""
+
+class OrthancHabits(Habits):
+    """The options of Orthanc's profiles."""
+
+    http_threads: Annotated[int, Whole("a number of threads", 1, 256)] = 4
+    storage_cache_mb: Annotated[int, Whole("a number of megabytes", 1, 4096)] = 8
 
 
 @cache
@@ -64,30 +66,18 @@ def _found_plugin() -> str:
     )
 
 
-def _options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a PACS profile over the defaults; raises WrongInput."""
-    for key, value in given.items():
-        if key not in OPTIONS:
-            raise WrongInput(f"orthanc has no option '{key}'; it has {', '.join(OPTIONS)}")
-        kind = type(OPTIONS[key])
-        if type(value) is not kind or (kind is int and value < 1):
-            wanted = "true or false" if kind is bool else "a number from 1"
-            raise WrongInput(f"orthanc's option '{key}' is {value!r}; expected {wanted}")
-    return {**OPTIONS, **given}
-
-
-def _variables(name: str, storage: str, http_port: int, options: Mapping[str, Any]) -> dict[str, Any]:
+def _variables(name: str, storage: str, http_port: int, habits: OrthancHabits, dimse: bool) -> dict[str, Any]:
     return {
         "name": name,
-        "aet": name.upper().replace("-", "_")[:16],
+        "aet": aet_of(name, habits),
         "storage": storage,
         "dicomweb_plugin": _found_plugin(),
         "http_port": http_port,
         "dimse_port": DIMSE_PORT,
         "remote_access": True,
-        "dimse": options["dimse"],
-        "http_threads": options["http_threads"],
-        "storage_cache_mb": options["storage_cache_mb"],
+        "dimse": dimse,
+        "http_threads": habits.http_threads,
+        "storage_cache_mb": habits.storage_cache_mb,
     }
 
 
@@ -102,36 +92,55 @@ class Orthanc:
 
     name = "orthanc"
 
-    def service(self, site: Site, storage: Path | None) -> Service:
+    def services(self, site: Site, storage: Path | None) -> tuple[Service, ...]:
         """Orthanc at `SITE/pacs`, DICOMweb below `/dicom-web/` of its port; the config file is in its own folder."""
-        options = _options(site.pacs.options)
-        if not options["dimse"] and any(toxic.on == "dimse" for toxic in site.toxics):
+        habits = read(site.pacs, OrthancHabits)
+        if not habits.dimse and any(toxic.on == "dimse" for toxic in site.toxics):
             profile = site.pacs.profile
             raise WrongInput(f"site '{site.name}': a toxic on 'dimse', but its PACS '{profile}' has dimse: false")
-        configuration = render(_variables(site.name, "@FOLDER@/storage", DICOMWEB_PORT, options))
-        return Service(
+        variables = _variables(site.name, "@FOLDER@/storage", DICOMWEB_PORT, habits, bool(habits.dimse))
+        server = Service(
             name=f"{site.name}/pacs",
             place=f"{site.name}/pacs",
             argv=(_found_program(), "@FOLDER@/orthanc.json"),
             ready_port=DICOMWEB_PORT,
             ready_path="/system",
-            files=(("orthanc.json", configuration),),
-            env=(("TCP_NODELAY", "1"),) if options["tcp_nodelay"] else (),
+            files=(("orthanc.json", render(variables)),),
+            env=(("TCP_NODELAY", "1"),) if habits.dimse and habits.dimse.nodelay else (),
             overlay=None if storage is None else Overlay(lower=str(storage), target="@FOLDER@/storage"),
         )
+        return (server,)
+
+    def endpoint(self, site: Site) -> Endpoint:
+        """DICOMweb and, unless the profile says no, DIMSE."""
+        habits = read(site.pacs, OrthancHabits)
+        host = pacs_address(site.index)
+        return Endpoint(
+            site=site.name,
+            host=host,
+            dicomweb=f"http://{host}:{DICOMWEB_PORT}/dicom-web/",
+            dimse_port=DIMSE_PORT if habits.dimse else None,
+            aet=aet_of(site.name, habits),
+            nodelay=bool(habits.dimse and habits.dimse.nodelay),
+            retrieve=tuple(habits.retrieve or ("wado-rs", "c-get", "c-move")),
+        )
+
+    def storage_key(self, pacs: Pacs) -> Mapping[str, Any]:
+        """Nothing that a profile may say changes what Orthanc stores."""
+        return {}
 
     @contextmanager
-    def fill(self, storage: Path, port: int) -> Iterator[Filler]:
+    def fill(self, storage: Path, port: int, pacs: Pacs) -> Iterator[Filler]:
         """An Orthanc on 127.0.0.1:`port` that fills `storage`; raises CannotHere when it does not start.
 
         Its configuration lies beside the storage meanwhile, so that a kill leaves nothing elsewhere.
         """
         from nodes.pacs.orthanc_filling import Running
 
-        options = {**OPTIONS, "dimse": False}
+        habits = read(pacs, OrthancHabits)
         with tempfile.TemporaryDirectory(prefix="orthanc-", dir=storage.parent) as folder:
             configuration, log = Path(folder, "orthanc.json"), Path(folder, "log")
-            configuration.write_text(render(_variables("filling", str(storage), port, options)))
+            configuration.write_text(render(_variables("filling", str(storage), port, habits, dimse=False)))
             with log.open("wb") as output:
                 argv = [_found_program(), str(configuration)]
                 process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -142,14 +151,14 @@ class Orthanc:
             finally:
                 running.stop()
 
-    def probe(self, site: Site, transport: "BaseTransport") -> PacsAnswer:
+    def probe(self, site: Site, reach: Reach) -> PacsAnswer:
         """Version and counts, through its administration interface."""
         import httpx
         from pyorthanc import Orthanc as Administration  # 0.5 s to import: only those who ask pay it
 
         address = f"http://{pacs_address(site.index)}:{DICOMWEB_PORT}"
         try:
-            with Administration(address, transport=transport, timeout=10) as orthanc:
+            with Administration(address, transport=reach.transport(), timeout=10) as orthanc:
                 return answered(orthanc.get_system(), orthanc.get_statistics())
         except httpx.HTTPError as error:
             raise PullFailed(f"{site.name}/pacs does not answer at {address}: {error}") from error

@@ -50,11 +50,11 @@ def _quietly(what: str, done: int, total: int) -> None:
 
 def _ingest_ms(studio: Studio, site: Site, seed: int, folder: Path) -> float:
     """The server's own CPU a study, archives made beforehand."""
-    order = Order(site.name, site.pacs.flavour, site.cohort, "none", seed, folder)
+    order = Order(site.name, site.pacs, site.cohort, "none", seed, folder)
     archives = [archive for archive, _ in zip(studies(studio, order), range(_INGESTED), strict=False)]
     storage = folder / site.name / "storage"
     storage.mkdir(parents=True)
-    with pacs.get(site.pacs.flavour).fill(storage, _PORT) as server:
+    with pacs.get(site.pacs.flavour).fill(storage, _PORT, site.pacs) as server:
         (process,) = psutil.Process().children()
         before = sum(process.cpu_times()[:2])
         for archive in archives:

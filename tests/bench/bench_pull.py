@@ -71,7 +71,7 @@ def _median_ms(pull: Callable[[list[str]], None], uids: list[str]) -> float:
 
 
 def _compare(site: Site, storage: Path) -> None:
-    with pacs.get("orthanc").fill(storage, _PORT):
+    with pacs.get("orthanc").fill(storage, _PORT, site.pacs):
         with DicomWeb(f"{_ROOT}/") as client:
             uids = client.studies()
         _curl(uids)  # the first reading of the files is nobody's

@@ -49,7 +49,7 @@ def baked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def keys(sites: list[Site]) -> set[str]:
-    return {cohorts.key(one.cohort, one.name, SEED, one.pacs.flavour) for one in sites}
+    return {cohorts.key_of(one, SEED) for one in sites}
 
 
 def test_every_site_gets_a_storage_that_passes_the_full_check(baked: Path) -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
 
 _SERVED = """
-import json, subprocess, sys, time
+import json, socket, subprocess, sys, time
 from pathlib import Path
 sys.path.insert(0, 'tests/integration')
 import httpx
@@ -33,7 +33,7 @@ site = t.site(index)
 run = lambda *argv: subprocess.run(argv, check=True)
 run("ip", "link", "set", "lo", "up")
 run("ip", "address", "add", f"{pacs_address(index)}/32", "dev", "lo")
-service = pacs.get("orthanc").service(site, storage)
+(service,) = pacs.get("orthanc").services(site, storage)
 here = lambda text: text.replace("@FOLDER@", str(folder))
 for name in ("upper", "work", "storage"):
     (folder / name).mkdir()
@@ -55,7 +55,10 @@ while True:
         assert time.monotonic() < started + 20
         time.sleep(0.01)
 up_s = time.monotonic() - started
-answer = pacs.get("orthanc").probe(site, httpx.HTTPTransport())
+class Here:
+    transport = staticmethod(httpx.HTTPTransport)
+    connect = staticmethod(lambda host, port, timeout_s: socket.create_connection((host, port), timeout_s))
+answer = pacs.get("orthanc").probe(site, Here())
 pulled = []
 with DicomWeb(url + "/dicom-web/") as client:
     uids = client.studies()

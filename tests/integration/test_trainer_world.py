@@ -43,7 +43,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     sites = tuple(site(index, link) for index, link in enumerate(("regional", "vdsl", "adsl"), 1))
     topology = Topology("training", 7, Hub(HUB_LINK), sites, TRAINING)
     storages = cohorts.bake(sites, topology.seed, home / "cache", quiet)
-    services = [pacs.get("orthanc").service(site, storages[site.name]) for site in sites]
+    services = [pacs.get("orthanc").services(site, storages[site.name])[0] for site in sites]
     try:
         yield World.up(topology, "training", services, None, quiet)
     finally:

@@ -95,7 +95,7 @@ def _topology(*ill: Toxic) -> Topology:
 
 
 def _services(topology: Topology) -> list[Service]:
-    return [flavours.get("orthanc").service(site, None) for site in topology.sites]
+    return [flavours.get("orthanc").services(site, None)[0] for site in topology.sites]
 
 
 @pytest.fixture(scope="module")

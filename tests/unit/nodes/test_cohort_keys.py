@@ -3,9 +3,8 @@ import dataclasses
 import pytest
 
 from emulator.topology.resolved import Cohort
-from nodes import cohorts
 from nodes.cohorts import scanners
-from nodes.cohorts.keys import entropy
+from nodes.cohorts.keys import entropy, key
 from nodes.cohorts.oven import subjects
 from nodes.errors import UnknownName
 
@@ -14,7 +13,7 @@ COHORT = Cohort("phantom", 12, {"control": 6, "mci": 4, "ad": 2}, "3T", ("mr", "
 
 def test_the_same_cohort_has_the_same_key() -> None:
     turned = dataclasses.replace(COHORT, classes={"ad": 2, "mci": 4, "control": 6}, modalities=("pet", "mr"))
-    assert cohorts.key(COHORT, "lyon", 7, "orthanc") == cohorts.key(turned, "lyon", 7, "orthanc")
+    assert key(COHORT, "lyon", 7, "orthanc") == key(turned, "lyon", 7, "orthanc")
 
 
 @pytest.mark.parametrize(
@@ -29,11 +28,11 @@ def test_the_same_cohort_has_the_same_key() -> None:
 )
 def test_whatever_changes_a_study_changes_the_key(change: dict[str, object]) -> None:
     other = dataclasses.replace(COHORT, **change)  # type: ignore[arg-type]
-    assert cohorts.key(other, "lyon", 7, "orthanc") != cohorts.key(COHORT, "lyon", 7, "orthanc")
+    assert key(other, "lyon", 7, "orthanc") != key(COHORT, "lyon", 7, "orthanc")
 
 
 def test_site_seed_and_flavour_are_part_of_the_key() -> None:
-    keys = {cohorts.key(COHORT, site, seed, flavour) for site in "ab" for seed in (1, 2) for flavour in ("x", "y")}
+    keys = {key(COHORT, site, seed, flavour) for site in "ab" for seed in (1, 2) for flavour in ("x", "y")}
     assert len(keys) == 8
 
 

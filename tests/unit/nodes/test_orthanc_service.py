@@ -21,7 +21,7 @@ def site(**options: object) -> Site:
 
 
 def service(storage: Path | None = None, **options: object) -> Service:
-    return pacs.get("orthanc").service(site(**options), storage)
+    return pacs.get("orthanc").services(site(**options), storage)[0]
 
 
 def configuration(of: Service) -> dict[str, object]:
@@ -56,17 +56,17 @@ def test_the_baked_storage_is_a_lower_layer_and_never_the_storage_itself() -> No
 
 def test_filling_and_serving_differ_in_nothing_that_reaches_the_index() -> None:
     serving = configuration(service())
-    options = {**orthanc.OPTIONS, "dimse": False}
-    filling = json.loads(orthanc.render(orthanc._variables("filling", "/s", 9, options)))
+    variables = orthanc._variables("filling", "/s", 9, orthanc.OrthancHabits(), dimse=False)
+    filling = json.loads(orthanc.render(variables))
     differing = {key for key in serving if serving[key] != filling[key]}
     harmless = {"Name", "StorageDirectory", "IndexDirectory", "HttpPort", "DicomServerEnabled", "DicomAet"}
     assert differing <= harmless
     assert serving.keys() == filling.keys()
 
 
-def test_without_tcp_nodelay_the_profile_has_the_slow_dimse_of_real_hospitals() -> None:
+def test_without_nodelay_the_profile_has_the_slow_dimse_of_real_hospitals() -> None:
     assert service().env == (("TCP_NODELAY", "1"),)
-    assert service(tcp_nodelay=False).env == ()
+    assert service(dimse={"nodelay": False}).env == ()
 
 
 def test_an_unknown_option_is_named_with_those_that_exist() -> None:
@@ -93,4 +93,4 @@ def test_the_role_for_machines_renders_the_very_same_template() -> None:
 def test_a_toxic_on_a_dimse_port_that_the_pacs_has_not_is_refused() -> None:
     poisoned = replace(site(dimse=False), toxics=(DownToxic(on="dimse"),))
     with pytest.raises(WrongInput, match=r"site 'lyon': a toxic on 'dimse'.*dimse: false"):
-        pacs.get("orthanc").service(poisoned, None)
+        pacs.get("orthanc").services(poisoned, None)
