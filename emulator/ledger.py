@@ -18,6 +18,7 @@ from emulator.places import (
     DIMSE_PORT,
     HUB_ADDRESS,
     MODEL_PORT,
+    MOVE_PORT,
     UPDATE_PORT,
     pacs_address,
 )
@@ -68,12 +69,15 @@ def _since(before: Count, now: Count) -> Count:
 
 
 def _chain(way: Literal["rx", "tx"], site: Site) -> str:
-    hook, host, port = ("ingress", "saddr", "sport") if way == "rx" else ("egress", "daddr", "dport")
+    hook, host, port, own = (
+        ("ingress", "saddr", "sport", "dport") if way == "rx" else ("egress", "daddr", "dport", "sport")
+    )
     pacs = pacs_address(site.index)
     return f"""
     chain {way} {{
         type filter hook {hook} device "eth0" priority -500; policy accept;
         ip {host} {pacs} tcp {port} {{ {DICOMWEB_PORT}, {DIMSE_PORT} }} counter name pull_{way} accept
+        ip {host} {pacs} tcp {own} {MOVE_PORT} counter name pull_{way} accept
         ip {host} {HUB_ADDRESS} tcp {port} {MODEL_PORT} counter name model_{way} accept
         ip {host} {HUB_ADDRESS} tcp {port} {UPDATE_PORT} counter name update_{way} accept
         counter name control_{way}

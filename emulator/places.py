@@ -14,6 +14,8 @@ PROBE_PORTS = (8010, 8011, 8012, 8013)
 """What `check` sends its test transfers through; nothing listens there otherwise."""
 DICOMWEB_PORT = 8042
 DIMSE_PORT = 4242
+MOVE_PORT = 11112
+"""Where a worker takes what its PACS sends it for a C-MOVE."""
 SINK_PORT = 9
 """UDP: where background traffic goes, and ends. RFC 863 calls it discard."""
 

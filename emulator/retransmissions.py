@@ -24,6 +24,7 @@ from emulator.places import (
     DIMSE_PORT,
     HUB_ADDRESS,
     MODEL_PORT,
+    MOVE_PORT,
     UPDATE_PORT,
     gateway_address,
     worker_address,
@@ -134,11 +135,11 @@ class Retransmissions:
         site, _, role = place.partition("/")
         (_, local_port), (remote, remote_port) = connection.local, connection.remote
         if role == "worker":
-            return site, _purpose(remote, remote_port), "tx"
+            return site, _purpose(local_port, remote, remote_port), "tx"
         if remote not in self._site_at:
             return None
         if role == "pacs":
-            return (site, "pull", "rx") if local_port in _PACS_PORTS else None
+            return (site, "pull", "rx") if local_port in _PACS_PORTS or remote_port == MOVE_PORT else None
         return self._site_at[remote], _HUB_PURPOSES.get(local_port, "control"), "rx"
 
 
@@ -148,10 +149,11 @@ def _places(sites: Iterable[str]) -> Sequence[str]:
     return ["hub", *(f"{site}/worker" for site in sites), *pacs]
 
 
-def _purpose(remote: str, port: int) -> Purpose:
+def _purpose(local_port: int, remote: str, port: int) -> Purpose:
+    """Of a worker's connection."""
     if remote == HUB_ADDRESS:
         return _HUB_PURPOSES.get(port, "control")
-    return "pull" if port in _PACS_PORTS else "control"
+    return "pull" if port in _PACS_PORTS or local_port == MOVE_PORT else "control"
 
 
 # The kernel's protocol: linux/sock_diag.h, linux/inet_diag.h, struct tcp_info of linux/tcp.h.

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from emulator.places import MOVE_PORT
+
 
 @dataclass(frozen=True)
 class Login:
@@ -39,7 +41,7 @@ class Endpoint:
     dimse_port: int | None
     aet: str = "PACS"
     calling_aet: str = "WORKER"
-    move_port: int = 11112
+    move_port: int = MOVE_PORT
     nodelay: bool = True
     retrieve: tuple[str, ...] = ("wado-rs", "c-get", "c-move")
     login: Login | None = None

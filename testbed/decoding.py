@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emulator.errors import CannotHere, Fell
-from emulator.places import CONTROL_PORT, DICOMWEB_PORT, DIMSE_PORT, MODEL_PORT, UPDATE_PORT
+from emulator.places import CONTROL_PORT, DICOMWEB_PORT, DIMSE_PORT, MODEL_PORT, MOVE_PORT, UPDATE_PORT
 
 _WHAT_SERVES = {
     DICOMWEB_PORT: "http",
@@ -14,6 +14,7 @@ _WHAT_SERVES = {
     MODEL_PORT: "http",
     UPDATE_PORT: "http",
     DIMSE_PORT: "dicom",
+    MOVE_PORT: "dicom",
 }
 _HTTP = ("ip.src", "ip.dst", "http.request.method", "http.request.uri", "http.response.code")
 _DECODED_S = 120.0

@@ -12,7 +12,7 @@ import pytest
 from captures import captured, fields
 
 from emulator.ledger import Count, Purpose, moved
-from emulator.places import HUB_ADDRESS, MODEL_PORT, UPDATE_PORT
+from emulator.places import HUB_ADDRESS, MODEL_PORT, MOVE_PORT, UPDATE_PORT, worker_address
 from emulator.worlds import World
 
 pytestmark = pytest.mark.integration
@@ -58,10 +58,20 @@ def _traffic(world: World, port: int, *more: str) -> None:
     server.wait()
 
 
+def _moved_here(world: World) -> None:
+    """As for a C-MOVE: the PACS calls the worker."""
+    address = worker_address(next(site.index for site in world.topology.sites if site.name == SITE))
+    server = world.run(f"{SITE}/worker", ["iperf3", "-s", "-1", "-p", str(MOVE_PORT)], stdout=subprocess.DEVNULL)
+    time.sleep(0.3)
+    assert world.output(f"{SITE}/pacs", ["iperf3", "-c", address, "-p", str(MOVE_PORT), "-n", "3M"])[0] == 0
+    server.wait()
+
+
 def test_the_parts_add_up_to_the_interfaces_total(network: World) -> None:
     first_parts, first_total = _both(network)
     _traffic(network, UPDATE_PORT)
     _traffic(network, MODEL_PORT, "-R")
+    _moved_here(network)
     network.output(f"{SITE}/worker", ["ping", "-c", "3", "-i", "0.1", HUB_ADDRESS])
     parts, total = _both(network)
     for way in ("rx", "tx"):
@@ -72,6 +82,7 @@ def test_the_parts_add_up_to_the_interfaces_total(network: World) -> None:
         assert counted + 14 * frames == total[way]["bytes"] - first_total[way]["bytes"]
     assert parts["update"].tx_bytes > 2_500_000
     assert parts["model"].rx_bytes > 2_500_000
+    assert parts["pull"].rx_bytes > 2_500_000
 
 
 def test_a_capture_by_tshark_agrees_to_the_byte(network: World, tmp_path: Path) -> None:
