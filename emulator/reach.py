@@ -75,13 +75,16 @@ class Attached:
 
 @dataclass(frozen=True)
 class Launch:
-    """A process to start at a place: its log and number go to `folder`, and so does what is written to its layer."""
+    """A process to start at a place: its log and number go to `folder`, and so does what is written to its layer.
+
+    An `urgent` one runs before all others as far as the caller may say so: as root in real time.
+    """
 
     place: str
     argv: tuple[str, ...]
     folder: str
     env: Mapping[str, str]
-    nice: int = 0
+    urgent: bool = False
     overlay: Overlay | None = None
 
 

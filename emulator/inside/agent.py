@@ -26,6 +26,7 @@ _GRACE_S = 5.0
 _NETNS = "/run/netns"
 # A router that still boots drops a SYN, and the kernel sends the next one after a second: better a new connection.
 _FIRST_PROBE_S, _LONGEST_PROBE_S = 0.02, 2.0
+_BEFORE_OTHERS = -15  # nice
 _ETHTOOL_OFF = (0x17, 0x1F, 0x24, 0x2C)  # ETHTOOL_STXCSUM, _STSO, _SGSO, _SGRO
 
 Request = dict[str, Any]
@@ -176,19 +177,32 @@ def _launch(launch: Request) -> None:
         os.close(log)
         os.close(silence)
     (folder / "pid").write_text(f"{child.pid} {birth(child.pid)}")
-    with contextlib.suppress(PermissionError):  # an ordinary user can't put itself before others
-        os.setpriority(os.PRIO_PROCESS, child.pid, launch["nice"])
-        _favour_group(child.pid, launch["nice"])
+    if launch["urgent"]:
+        _put_first(child.pid)
     threading.Thread(target=child.wait, daemon=True).start()
 
 
-def _favour_group(pid: int, nice: int) -> None:
+def _put_first(pid: int) -> None:
+    """In real time where that is allowed and leaves others a processor: with two processors and six things to do, the
+    99th percentile of a round trip of 4 ms was 4.7 ms then, 37 ms by a nice value. Else before all ordinary processes.
+    An ordinary user can do neither.
+    """
+    with contextlib.suppress(OSError):
+        if len(os.sched_getaffinity(0)) > 1:
+            os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))
+            return
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, pid, _BEFORE_OTHERS)
+        _favour_group(pid)
+
+
+def _favour_group(pid: int) -> None:
     """Where the kernel groups processes by session (autogroup), a nice value counts within its own group only: what
     others see is the group's.
     """
     group = Path(f"/proc/{pid}/autogroup")
-    if nice and group.exists():
-        group.write_text(str(nice))
+    if group.exists():
+        group.write_text(str(_BEFORE_OTHERS))
 
 
 def _alive(request: Request, _fds: list[int]) -> Request:

@@ -29,7 +29,6 @@ _PEER = "uml"
 # What the kernel would do at boot for drivers that a router never uses: 1.2 of 1.3 s, most of it RAID's self-test.
 _SKIP = ("initcall_blacklist=raid6_select_algo,init_zswap,init_jfs_fs", "pty.legacy_count=0")
 _BOOT_S = 60.0
-_NICE = -15  # packets are late when training takes the router's turn
 _ROOM_BYTES = 4 << 20  # of packets that wait for the router: some thousand
 _WIDEN = Path(__file__).parent.parent / "inside" / "widen.py"
 _ROUTER = Path(__file__).parent.parent / "inside" / "router.py"
@@ -76,7 +75,7 @@ class UmlKernel:
             "--",
             *("-I", "-S", str(_ROUTER), f"{ROUTER_ADDRESS}/{WAN_PREFIX}", ROUTER_MAC, str(_ORDERS_PORT)),
         )
-        agent.spawn([Launch("wan", argv, folder, {"TMPDIR": "/dev/shm"}, _NICE)])  # noqa: S108 - the world's own tmpfs
+        agent.spawn([Launch("wan", argv, folder, {"TMPDIR": "/dev/shm"}, urgent=True)])  # noqa: S108 - the world's own tmpfs
 
     def wait(self, agent: Agent, folder: str) -> None:
         try:

@@ -18,7 +18,6 @@ from emulator.writing import write_whole
 
 _PLAYER = Path(__file__).parent.parent / "inside" / "player.py"
 _FOLDER = "player"
-_NICE = -15  # as the router itself: a change that is late is wrong
 _ANSWER_S = 30.0
 
 
@@ -48,7 +47,7 @@ def vary(folder: Path, agent: Agent, topology: Topology, wan: str) -> None:
         LinkClock.start(folder)
         player_folder(folder).mkdir(exist_ok=True)
         argv = (sys.executable, "-I", "-S", str(_PLAYER), str(folder))
-        agent.spawn([Launch("wan", argv, str(player_folder(folder)), {}, _NICE)])
+        agent.spawn([Launch("wan", argv, str(player_folder(folder)), {}, urgent=True)])
 
 
 def player_folder(folder: Path) -> Path:

@@ -142,19 +142,18 @@ def starving(world: World) -> Iterator[None]:
     loop = ["timeout", "90", "taskset", "-c", "0", "sh", "-c", "while :; do :; done"]
     hogs = [world.run("wan", loop) for _ in range(HOGS)]
     try:
-        _put(world, "0", {router: 10}, router)
+        _put(world, "0", "chrt -a -o -p 0", 10, router)
         yield
     finally:
-        _put(world, f"0-{(os.cpu_count() or 1) - 1}", {router: -15}, router)
+        _put(world, f"0-{(os.cpu_count() or 1) - 1}", "chrt -a -f -p 1", -15, router)
         for hog in hogs:
             hog.signal(signal.SIGKILL)
             hog.wait()
 
 
-def _put(world: World, processors: str, priorities: dict[str, int], router: str) -> None:
+def _put(world: World, processors: str, policy: str, nice: int, router: str) -> None:
     """Each process is a session of its own, whose priority the kernel keeps apart."""
-    lines = [f"taskset -cp {processors} {router}"]
-    lines += [f"echo {nice} >/proc/{pid}/autogroup" for pid, nice in priorities.items()]
+    lines = [f"taskset -cp {processors} {router}", f"{policy} {router}", f"echo {nice} >/proc/{router}/autogroup"]
     code, said = world.output("wan", ["sh", "-ec", "; ".join(lines)])
     assert code == 0, said
 
