@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from emulator.places import HUB_ADDRESS
 from emulator.worlds import World
 
+_EMPTY_BYTES = 52  # of a segment without data: headers of IP and TCP, and timestamps
 _WRITTEN_S = 1.5  # the capture writes in blocks
 
 
@@ -59,7 +61,7 @@ def fields(file: Path, wanted: str, names: Sequence[str]) -> list[tuple[int, ...
 
 
 def repeated_bytes(file: Path, wanted: str) -> int:
-    """IP bytes of segments whose data, or end, had been sent before, by their sequence numbers alone."""
+    """IP bytes of segments whose data, beginning or end had been sent before, by their sequence numbers alone."""
     furthest: dict[int, int] = {}
     total = 0
     for stream, sequence, length, size in fields(
@@ -68,7 +70,13 @@ def repeated_bytes(file: Path, wanted: str) -> int:
         if sequence < furthest.get(stream, 0):
             total += size
         furthest[stream] = max(furthest.get(stream, 0), sequence + length)
-    return total + _repeated_ends(file, wanted)
+    return total + _repeated_beginnings(file, wanted) + _repeated_ends(file, wanted)
+
+
+def _repeated_beginnings(file: Path, wanted: str) -> int:
+    """Of SYNs, each as large as any other segment without data is: the kernel tells nobody of their more options."""
+    streams = Counter(fields(file, f"tcp.flags.syn == 1 && {wanted}", ("tcp.stream",)))
+    return sum((count - 1) * _EMPTY_BYTES for count in streams.values())
 
 
 def _repeated_ends(file: Path, wanted: str) -> int:

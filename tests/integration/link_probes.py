@@ -19,10 +19,13 @@ from typing import Any
 from numbered_packets import IDENTIFIER
 
 from emulator.places import HUB_ADDRESS, gateway_address
+from emulator.waiting import wait_until
 from emulator.worlds import World
 
 PAYLOAD_SHARE = 1448 / 1500
 """Of a full packet: IP and TCP headers with timestamps take 52 bytes."""
+WITHIN_S = 60.0
+"""How long to wait for what comes at once: far longer than any machine takes that others use as well."""
 _SENDER = Path(__file__).with_name("numbered_packets.py")
 _GOOD_CHECKSUM = "1"
 
@@ -76,14 +79,11 @@ class Arrivals:
 @contextlib.contextmanager
 def _captured(world: World, place: str, file: Path) -> Iterator[None]:
     """ICMP that arrives at a place's uplink, into a file, while the block runs."""
-    argv = ["dumpcap", "-q", "-i", "wan", "-f", "icmp[0] == 0", "-P", "-w", str(file)]
+    argv = ["dumpcap", "-q", "-i", "wan", "-f", "icmp[0] == 0", "-P", "-B", "64", "-w", str(file)]
     with file.with_suffix(".log").open("wb") as log:
         capture = world.run(place, argv, stdout=subprocess.DEVNULL, stderr=log)
         try:
-            for _ in range(200):
-                if file.exists() and file.stat().st_size:
-                    break
-                time.sleep(0.02)
+            wait_until(lambda: file.exists() and file.stat().st_size > 0, within_s=WITHIN_S, what="the capture's file")
             time.sleep(0.2)
             yield
         finally:
@@ -123,14 +123,27 @@ def round_trips_s(world: World, site: str, count: int, gap_s: float, *more: str)
     return [float(found) / 1000 for found in re.findall(r"time=([0-9.]+) ms", printed)]
 
 
+def wait_until_listening(world: World, place: str, port: int) -> None:
+    """Return as soon as somebody at `place` listens on a TCP port."""
+    argv = ["ss", "-Hltn", f"sport = :{port}"]
+    wait_until(lambda: bool(world.output(place, argv)[1].strip()), within_s=WITHIN_S, what=f"port {port} at {place}")
+
+
+def wait_until_closed(world: World, places: Sequence[str], port: int) -> None:
+    """Return as soon as no connection of a port is open, or still ends, at these places: lost FINs take a while."""
+    argv = ["ss", "-Htan", "exclude", "listening", "exclude", "time-wait", f"sport = :{port} or dport = :{port}"]
+
+    def closed() -> bool:
+        return not any(world.output(place, argv)[1].strip() for place in places)
+
+    wait_until(closed, within_s=WITHIN_S, what=f"the end of all connections of port {port}")
+
+
 @contextlib.contextmanager
 def iperf3_server(world: World, port: int) -> Iterator[None]:
     """One at the hub, for one test."""
     server = world.run("hub", ["iperf3", "-s", "-1", "-p", str(port)], stdout=subprocess.DEVNULL)
-    for _ in range(100):
-        if f":{port}" in world.output("hub", ["ss", "-Hltn"])[1]:
-            break
-        time.sleep(0.05)
+    wait_until_listening(world, "hub", port)
     try:
         yield
     finally:

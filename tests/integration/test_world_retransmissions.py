@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from captures import captured, fields, repeated_bytes
+from link_probes import WITHIN_S, iperf3_server, wait_until_closed, wait_until_listening
 from networks import make_site, make_topology, quiet
 
 from emulator.places import HUB_ADDRESS, MODEL_PORT, UPDATE_PORT
@@ -22,6 +23,7 @@ from emulator.worlds import World
 pytestmark = pytest.mark.integration
 
 SITE = "lossy"
+ENDS = ("hub", f"{SITE}/worker")
 _ROOT = str(Path(__file__).parents[2])
 _WATCH = """
 import dataclasses, json, sys
@@ -79,10 +81,10 @@ class Watch:
 
 
 def _send(world: World, port: int, *more: str) -> None:
-    server = world.run("hub", ["iperf3", "-s", "-1", "-p", str(port)], stdout=subprocess.DEVNULL)
-    time.sleep(0.3)
-    assert world.output(f"{SITE}/worker", ["iperf3", "-c", HUB_ADDRESS, "-p", str(port), "-n", "3M", *more])[0] == 0
-    server.wait()
+    call = ["iperf3", "-c", HUB_ADDRESS, "-p", str(port), "-n", "3M", *more]
+    with iperf3_server(world, port):
+        assert world.output(f"{SITE}/worker", call)[0] == 0
+    wait_until_closed(world, ENDS, port)  # the end of a connection is lost as often as anything else
 
 
 def test_what_tcp_sent_again_and_what_the_router_dropped_is_what_captures_at_both_ends_show(
@@ -121,20 +123,28 @@ def test_a_connection_whose_process_is_killed_has_told_all_that_it_sent_again(wo
     with captured(world, f"{SITE}/worker", "eth0", tmp_path / "worker.pcapng") as at_worker:
         watch.since()
         server = world.run("hub", ["iperf3", "-s", "-1", "-p", str(UPDATE_PORT)], stdout=subprocess.DEVNULL)
-        time.sleep(0.3)
-        argv = ["iperf3", "-c", HUB_ADDRESS, "-p", str(UPDATE_PORT), "-t", "30"]
+        wait_until_listening(world, "hub", UPDATE_PORT)
+        argv = ["iperf3", "-c", HUB_ADDRESS, "-p", str(UPDATE_PORT), "-t", "60"]
         client = world.run(f"{SITE}/worker", argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        told = []
-        for _ in range(3):  # boundaries, while it sends
-            time.sleep(0.5)
+        told = [_first(watch)]
+        for _ in range(2):  # boundaries, while it sends: 600 packets and more, of which chance spares all once in 10^5
+            time.sleep(1.5)
             told.append(watch.since())
-        client.signal(signal.SIGKILL)
-        client.wait()
-        server.signal(signal.SIGKILL)
-        server.wait()
-        time.sleep(2.0)
+        for process in (client, server):
+            process.signal(signal.SIGKILL)
+            process.wait()
+        wait_until_closed(world, ENDS, UPDATE_PORT)
         told.append(watch.since())
     watch.close()
     sent = [one["again"][SITE]["update"]["tx"]["sent"] for one in told]
     assert sum(sent) == repeated_bytes(at_worker, f"tcp.dstport == {UPDATE_PORT}")
     assert min(sent[:3]) > 0
+
+
+def _first(watch: Watch) -> dict[str, Any]:
+    """What was told when something had been sent again; before that, nothing was."""
+    until = time.monotonic() + WITHIN_S
+    while not (told := watch.since())["again"][SITE]["update"]["tx"]["sent"]:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    return told
