@@ -11,7 +11,7 @@ import time
 
 _IP_AND_ICMP = 28
 IDENTIFIER = 0x7E57
-_CATCHES_UP_S = 0.02  # of a delay that the machine made; more at once would fill a queue that is not what is asked after
+_CATCHES_UP_S = 0.02  # of what the machine held up: more at once would fill a queue that is not what is asked after
 
 
 def _checksum(data: bytes) -> int:
