@@ -53,7 +53,7 @@ def test_up_on_a_world_that_is_unchanged_does_nothing_and_quickly(door: Door) ->
     before = json.loads(door("ls", "--json").stdout)
     began = time.monotonic()
     door("up", str(door.topology))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10  # half of a second's work; to bake and bring it up takes 12 s and more
     assert json.loads(door("ls", "--json").stdout) == before
     assert "nothing to do" in door("up", str(door.topology), "--plan").stdout
 
@@ -136,7 +136,7 @@ def test_an_interrupted_training_is_resumed_to_the_same_model(door: Door) -> Non
     training = door.start("train", "--rounds", "4")
     assert training.stderr is not None
     for line in training.stderr:
-        if line.startswith("round 2 of 4"):
+        if line.startswith("round 1 of 4"):
             break
     training.send_signal(signal.SIGINT)
     _, said = training.communicate(timeout=60)
@@ -192,7 +192,7 @@ _ASK = ["curl", "-s", "-o", "/dev/null", "http://10.0.2.2:8042/dicom-web/studies
 
 def test_a_capture_names_its_interfaces_and_tells_what_was_said(door: Door, tmp_path: Path) -> None:
     file = tmp_path / "far.pcapng"
-    capturing = door.start("capture", "far", "-o", str(file), "--for", "4", "--decode", "--json")
+    capturing = door.start("capture", "far", "-o", str(file), "--for", "10", "--decode", "--json")
     _wait_for(file.exists)
     door("exec", "far/worker", "--", *_ASK)
     door("exec", "far/worker", "--", "echoscu", "10.0.2.2", "4242")
@@ -210,7 +210,7 @@ def test_ctrl_c_ends_a_capture_with_a_whole_file(door: Door, tmp_path: Path) -> 
     capturing = door.start("capture", "far/worker", "-o", str(file))
     _wait_for(file.exists)
     door("exec", "far/worker", "--", *_ASK)
-    time.sleep(1.2)  # dumpcap writes what it holds once a second
+    _wait_for(lambda: b"GET /dicom-web/studies" in file.read_bytes())  # dumpcap writes what it holds once a second
     capturing.send_signal(signal.SIGINT)
     capturing.communicate(timeout=30)
     assert capturing.returncode == 0
@@ -229,7 +229,7 @@ def test_a_capture_that_is_killed_leaves_no_dumpcap_behind(door: Door, tmp_path:
 
 
 def _wait_for(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)

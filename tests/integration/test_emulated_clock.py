@@ -48,16 +48,17 @@ def test_both_clocks_give_the_same_model_from_the_same_sites(case: Both) -> None
 
 
 def test_the_real_clock_is_the_one_on_the_wall_and_the_emulated_one_jumps(case: Both) -> None:
+    # What the hub itself does takes a tenth of a second, and more on a busy machine; to jump saves three seconds.
     for entry in case.real.rounds:
-        assert 0 <= entry["wall_s"] - entry["emulated_s"] < 0.25
+        assert 0 <= entry["wall_s"] - entry["emulated_s"] < 1.0
     for entry in case.emulated.rounds:
-        assert entry["wall_s"] < 0.8 * entry["emulated_s"]
+        assert entry["wall_s"] < entry["emulated_s"] - 1.0
 
 
 def test_modelled_computing_takes_the_same_on_both_clocks(case: Both) -> None:
     for (number, site, phase), seconds in case.emulated.times.items():
         if phase in ("train", "eval"):
-            assert case.real.times[number, site, phase] == pytest.approx(seconds, abs=0.25), (number, site, phase)
+            assert case.real.times[number, site, phase] == pytest.approx(seconds, abs=0.5), (number, site, phase)
 
 
 def test_uploads_contend_where_they_meet_and_only_there_on_both_clocks(together: Both, apart: Both) -> None:

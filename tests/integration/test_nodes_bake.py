@@ -133,17 +133,21 @@ def test_a_killed_bake_leaves_no_process_and_the_next_one_goes_on(tmp_path: Path
     shelf = tmp_path / "cohorts"
     finished = keys(sites[:1])
     _wait(lambda: shelf.exists() and finished <= names(shelf), 60)
-    family = psutil.Process(baking.pid).children(recursive=True)
-    assert any("Orthanc" in process.name() for process in family)
+    _wait(lambda: any("Orthanc" in process.name() for process in _family(baking)), 60)
+    family = _family(baking)
     baking.send_signal(signal.SIGKILL)
     baking.wait()
-    _wait(lambda: not any(process.is_running() for process in family), 10)
+    _wait(lambda: not any(process.is_running() for process in family), 60)
     assert (names(shelf) & keys(sites)) == finished
     made: list[int] = []
     cohorts.bake(sites, SEED, tmp_path, lambda what, done, total: made.append(total))
     assert made[-1] == 80  # the two sites that were lost, and not the one that was finished
     assert names(shelf) == keys(sites)
     assert cohorts.verify(sites, SEED, tmp_path) == {}
+
+
+def _family(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
 
 
 def _wait(holds: object, within_s: float) -> None:

@@ -32,7 +32,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=30)
     return not alive
 
 
@@ -64,7 +64,7 @@ def test_a_kill_at_any_moment_loses_at_most_the_round_that_was_on(
     time.sleep(random.Random(f"{victim}{moment}").uniform(0.0, 0.15))  # noqa: S311 - a moment, not a secret
     family = started.children()
     os.kill(started.process.pid if victim == "launcher" else family[0].pid, signal.SIGKILL)
-    started.process.wait(10)
+    started.process.wait(30)
     assert gone(family)
     assert not held(started.config.run_folder)
     lost = started.summary()
@@ -125,16 +125,16 @@ def test_a_worker_that_dies_is_missing_from_its_round_and_comes_back(trainings: 
 
 
 def test_a_worker_that_hangs_is_missing_after_the_deadline_and_replaced(trainings: Trainings) -> None:
-    started = trainings.start(rounds=3, deadline_s=3.0)
+    started = trainings.start(rounds=3, deadline_s=8.0)
     started.until("round", round=1)
     _, first, *_ = started.children()
     first.suspend()
     begun = time.monotonic()
     summary = started.done()
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60  # without a deadline it would hang until the test is ended
     whys = {site: why for entry in summary["rounds"] for site, why in entry["missing"].items()}
     assert set(whys) == {"site-01"}
-    assert "no answer within 3 s" in whys["site-01"]
+    assert "no answer within 8 s" in whys["site-01"]
     assert not first.is_running()
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,8 +18,10 @@ from networks import make_site, make_topology, quiet
 from emulator import shaping
 from emulator import wan as kernels
 from emulator.fidelity.check import check
+from emulator.places import HUB_ADDRESS
 from emulator.reach import Agent
 from emulator.topology import Compute, Fidelity, Training
+from emulator.waiting import wait_until
 from emulator.worlds import World
 from trainer.record import Run
 
@@ -142,13 +145,25 @@ def starving(world: World) -> Iterator[None]:
     loop = ["timeout", "90", "taskset", "-c", "0", "sh", "-c", "while :; do :; done"]
     hogs = [world.run("wan", loop) for _ in range(HOGS)]
     try:
-        _put(world, "0", "chrt -a -o -p 0", 10, router)
+        _put(world, "0", "chrt -a -o -p 0", 11, router)
+        wait_until(lambda: _waited(world, router) > 0.2, within_s=60, what="a router that waits for its processor")
         yield
     finally:
         _put(world, f"0-{(os.cpu_count() or 1) - 1}", "chrt -a -f -p 1", -15, router)
         for hog in hogs:
             hog.signal(signal.SIGKILL)
             hog.wait()
+
+
+def _waited(world: World, router: str) -> float:
+    """The share of a while with traffic in which the router waited for a processor, by the kernel's own count."""
+
+    def waited_s() -> float:
+        return int(world.output("wan", ["cat", f"/proc/{router}/schedstat"])[1].split()[1]) / 1e9
+
+    before, began = waited_s(), time.monotonic()
+    world.output("vdsl/worker", ["ping", "-q", "-c", "50", "-i", "0.01", HUB_ADDRESS])
+    return (waited_s() - before) / (time.monotonic() - began)
 
 
 def _put(world: World, processors: str, policy: str, nice: int, router: str) -> None:
@@ -163,7 +178,7 @@ def test_a_round_during_which_the_router_starves_is_marked_with_the_reason(world
     if world.record.wan != "uml":
         pytest.skip("a router within the host's kernel does not wait for a processor")
     with starving(world):
-        run = trained(world, "starved", replace(world.topology, fidelity=replace(LENIENT, waiting=0.3, rtt_s=0.0015)))
+        run = trained(world, "starved", replace(world.topology, fidelity=replace(LENIENT, waiting=0.2, rtt_s=0.0005)))
     why = [said for entry in run.summary()["rounds"] for said in entry["fidelity_why"]]
     assert "waiting" in set.union(*marks(run)), [f["said"] for e in run.summary()["rounds"] for f in e["findings"]]
     assert any("router: waited" in said and "processors idle" in said for said in why), why

@@ -59,7 +59,7 @@ def nothing_left(home: Path) -> Iterator[Callable[[], None]]:
 
     def check() -> None:
         try:
-            wait_until(lambda: not _traces(home), within_s=10, what="a clean machine")
+            wait_until(lambda: not _traces(home), within_s=30, what="a clean machine")
         except Fell:
             raise AssertionError(_traces(home)) from None
 
@@ -94,7 +94,7 @@ def test_a_killed_up_leaves_nothing(nothing_left: Callable[[], None], moment_s: 
     ended = up.communicate()[0]
     if "up" not in ended:
         nothing_left()
-    wait_until(lambda: all(entry.state in ("broken", "up") for entry in ls()), within_s=10, what="the init's end")
+    wait_until(lambda: all(entry.state in ("broken", "up") for entry in ls()), within_s=30, what="the init's end")
     world = _up()  # what is left in the folder hinders nobody
     assert world.state == "up"
 
@@ -105,7 +105,7 @@ def test_an_interrupted_up_takes_away_what_it_made(nothing_left: Callable[[], No
     up.stdout.readline()
     time.sleep(0.5)
     up.send_signal(signal.SIGINT)
-    up.wait(30)
+    up.wait(60)
     nothing_left()
     assert ls() == []
 
@@ -113,7 +113,7 @@ def test_an_interrupted_up_takes_away_what_it_made(nothing_left: Callable[[], No
 def test_killing_the_init_ends_everything(nothing_left: Callable[[], None]) -> None:
     world = _up()
     os.kill(world.record.init_pid, signal.SIGKILL)
-    wait_until(lambda: [entry.state for entry in ls()] == ["broken"], within_s=10, what="the init's end")
+    wait_until(lambda: [entry.state for entry in ls()] == ["broken"], within_s=30, what="the init's end")
     nothing_left()
     with pytest.raises(WrongState):
         world.output("hub", ["true"])
@@ -128,7 +128,7 @@ def test_the_world_outlives_its_agent(nothing_left: Callable[[], None]) -> None:
     children = [int(line.split()[0]) for line in agent[1].splitlines() if line.split()[1:] == ["1"]]
     with pytest.raises(Fell):  # the agent takes the command with it
         world.output("wan", ["kill", "-9", str(min(children))])
-    wait_until(lambda: _answers(world), within_s=5, what="a new agent")
+    wait_until(lambda: _answers(world), within_s=30, what="a new agent")
     assert world.output("vdsl-01/worker", ["ping", "-c", "1", "10.0.0.2"])[0] == 0
 
 
@@ -143,10 +143,10 @@ def test_a_command_in_the_world_ends_with_the_one_who_asked(nothing_left: Callab
     world = _up()
     source = f"from emulator.worlds import World; World.open('{world.name}').run('hub', ['sleep', '97531']).wait()"
     asking = subprocess.Popen([sys.executable, "-c", source], env=_env())
-    wait_until(lambda: "97531" in world.output("wan", _COMMANDS)[1], within_s=10, what="the command")
+    wait_until(lambda: "97531" in world.output("wan", _COMMANDS)[1], within_s=30, what="the command")
     asking.kill()
     asking.wait()
-    wait_until(lambda: "97531" not in world.output("wan", _COMMANDS)[1], within_s=10, what="its end")
+    wait_until(lambda: "97531" not in world.output("wan", _COMMANDS)[1], within_s=30, what="its end")
 
 
 _COMMANDS = ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | sed s/sh.-c.*//"]

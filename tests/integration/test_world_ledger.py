@@ -2,14 +2,15 @@
 
 import itertools
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from captures import captured, fields
+from link_probes import iperf3_server, wait_until_closed
 
 from emulator.ledger import Count, Purpose, moved
 from emulator.places import HUB_ADDRESS, MODEL_PORT, MOVE_PORT, UPDATE_PORT, worker_address
@@ -51,11 +52,10 @@ def _both(world: World) -> tuple[dict[Purpose, Count], dict[str, dict[str, int]]
 
 
 def _traffic(world: World, port: int, *more: str) -> None:
-    server = world.run("hub", ["iperf3", "-s", "-1", "-p", str(port)], stdout=subprocess.DEVNULL)
-    time.sleep(0.3)
     argv = ["iperf3", "-c", HUB_ADDRESS, "-p", str(port), "-n", "3M", *more]
-    assert world.output(f"{SITE}/worker", argv)[0] == 0
-    server.wait()
+    with iperf3_server(world, port):
+        assert world.output(f"{SITE}/worker", argv)[0] == 0
+    wait_until_closed(world, ["hub", f"{SITE}/worker"], port)
 
 
 def _moved_here(world: World) -> None:
@@ -97,18 +97,17 @@ def test_a_capture_by_tshark_agrees_to_the_byte(network: World, tmp_path: Path) 
 def test_what_flows_over_boundaries_is_counted_once_as_the_capture_shows(network: World, tmp_path: Path) -> None:
     with captured(network, f"{SITE}/worker", "eth0", tmp_path / "site.pcapng") as capture:
         snaps = [_snap(network)]
-        server = network.run("hub", ["iperf3", "-s", "-1", "-p", str(UPDATE_PORT)], stdout=subprocess.DEVNULL)
-        time.sleep(0.3)
-        argv = ["iperf3", "-c", HUB_ADDRESS, "-p", str(UPDATE_PORT), "-t", "3"]
-        client = network.run(f"{SITE}/worker", argv, stdout=subprocess.DEVNULL)
-        for _ in range(6):
-            time.sleep(0.3)
-            snaps.append(_snap(network))
-        assert client.wait() == 0
-        server.wait()
+        argv = ["iperf3", "-c", HUB_ADDRESS, "-p", str(UPDATE_PORT), "-t", "4"]
+        with iperf3_server(network, UPDATE_PORT), ThreadPoolExecutor(1) as hand:
+            sending = hand.submit(network.output, f"{SITE}/worker", argv)
+            while not sending.done():
+                time.sleep(0.3)
+                snaps.append(_snap(network))
+            assert sending.result()[0] == 0
+        wait_until_closed(network, ["hub", f"{SITE}/worker"], UPDATE_PORT)
         snaps.append(_snap(network))
     parts = [moved({SITE: before}, {SITE: after})[SITE] for before, after in itertools.pairwise(snaps)]
-    assert sum(part["update"].tx_bytes > 50_000 for part in parts) >= 5  # it flowed over the boundaries indeed
+    assert sum(part["update"].tx_bytes > 50_000 for part in parts) >= 3  # it flowed over boundaries indeed
     _same(capture, parts)
 
 

@@ -24,11 +24,13 @@ def test_the_round_trip_time_is_the_one_asked_for(at: Callable[..., str], site: 
     link = LINKS[site.rsplit("-", 1)[0]]
     asked_ms = 1000 * (link.down.delay_s + link.up.delay_s + HUB_LINK.down.delay_s + HUB_LINK.up.delay_s)
     errors_ms = []
-    for _ in range(3):  # a host that is busy with other things can only make packets late
+    for _ in range(5):  # a host that is busy with other things can only make packets late
         printed = at(f"{site}/worker", "ping", "-c", "20", "-i", "0.05", "-q", HUB_ADDRESS)
         found = re.search(r"= [\d.]+/([\d.]+)/", printed)
         assert found
         errors_ms.append(abs(float(found[1]) - asked_ms))
+        if errors_ms[-1] <= max(1.0, 0.03 * asked_ms):
+            break
     assert min(errors_ms) <= max(1.0, 0.03 * asked_ms)
 
 
@@ -46,9 +48,9 @@ def _rate_bps(network: World, site: str, port: int, *more: str) -> float:
 
 
 def _nearest_rate_bps(network: World, site: str, asked_bps: float, port: int, *more: str) -> float:
-    """The best of three: a host that is busy with other things can only take from what the link carries."""
+    """The best of five: a host that is busy with other things can only take from what the link carries."""
     rates = []
-    for _ in range(3):
+    for _ in range(5):
         rates.append(_rate_bps(network, site, port, *more))
         if rates[-1] == pytest.approx(asked_bps, rel=0.05):
             break

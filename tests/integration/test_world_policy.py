@@ -85,4 +85,4 @@ def test_names_are_the_worlds_own_and_nobody_waits_for_a_name_server(network: Wo
     assert network.output("hub", ["getent", "hosts", "pacs.vdsl-02"])[1].split()[0] == pacs_address(2)
     began = time.monotonic()
     assert network.output(ONE, ["getent", "hosts", "nobody.invalid"])[0] != 0
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 4.0  # who asks a name server that is not there waits for 5 s and more

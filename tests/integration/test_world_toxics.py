@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from link_probes import wait_until_listening
 from networks import make_site, make_topology, quiet
 from pydicom import Dataset, FileMetaDataset, dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
@@ -135,7 +136,8 @@ def hub(world: World) -> Iterator[None]:
     """A server on each port of the hub that tells who asks."""
     argv = [sys.executable, "-c", _ECHO, HUB_ADDRESS]
     running = [world.run("hub", [*argv, str(port)]) for port in (MODEL_PORT, UPDATE_PORT)]
-    time.sleep(0.5)
+    wait_until_listening(world, "hub", MODEL_PORT)
+    wait_until_listening(world, "hub", UPDATE_PORT)
     yield
     for server in running:
         server.signal(subprocess.signal.SIGKILL)  # type: ignore[attr-defined]
@@ -190,8 +192,7 @@ def test_toxics_of_the_topology_are_on_from_the_start(world: World) -> None:
 @pytest.mark.parametrize("stream", STREAMS)
 def test_latency_delays_either_way(world: World, ill: Callable[..., None], stream: Stream) -> None:
     ill(LatencyToxic(on="dicomweb", latency_s=0.5, stream=stream))
-    slow = _ask(world)
-    assert b" 200 " in slow.whole
+    assert b" 200 " in (slow := _ask(world)).whole
     assert slow.last_s >= 0.5
 
 
@@ -217,16 +218,15 @@ def test_bandwidth_limits_uploads(world: World, ill: Callable[..., None]) -> Non
 
 def test_slow_close_keeps_the_connection_open_after_the_answer(world: World, ill: Callable[..., None]) -> None:
     ill(SlowCloseToxic(on="dicomweb", delay_s=0.5))
-    closed_late = _ask(world)
-    assert b" 200 " in closed_late.whole
+    assert b" 200 " in (closed_late := _ask(world)).whole
     assert closed_late.ended_s - closed_late.last_s >= 0.45
 
 
 def test_timeout_lets_nothing_pass_and_then_closes(world: World, ill: Callable[..., None]) -> None:
     ill(TimeoutToxic(on="dicomweb", timeout_s=0.1))
-    silent = _ask(world, KEPT_OPEN)
-    assert silent.whole == b""
-    assert 0.1 <= silent.ended_s < 0.5  # Orthanc itself would close it later
+    silent = [_ask(world, KEPT_OPEN) for _ in range(4)]
+    assert not any(one.whole for one in silent)
+    assert 0.1 <= min(one.ended_s for one in silent) < 0.5  # Orthanc itself would close it later
 
 
 def test_reset_peer_resets(world: World, ill: Callable[..., None]) -> None:
@@ -238,11 +238,11 @@ def test_reset_peer_resets(world: World, ill: Callable[..., None]) -> None:
 
 def test_slicer_cuts_answers_into_small_pieces(world: World, ill: Callable[..., None]) -> None:
     free = _ask(world)
-    ill(SlicerToxic(on="dicomweb", average_bytes=100, delay_s=0.03))
+    ill(SlicerToxic(on="dicomweb", average_bytes=100, delay_s=0.1))
     sliced = _ask(world)
     assert sliced.whole == free.whole
-    assert len(sliced.pieces) >= len(free.whole) // 100 - 2 > len(free.pieces)
-    assert max(map(len, sliced.pieces)) <= 200
+    assert sliced.last_s >= 0.1 * (len(free.whole) // 100 - 2)  # however many at once a reader that is held up gets
+    assert len(sliced.pieces) > len(free.pieces)
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -266,7 +266,7 @@ def test_down_refuses_and_ends_what_is_open(world: World, ill: Callable[..., Non
     assert b" 200 " in _ask(world).whole
 
 
-@pytest.mark.parametrize(("toxicity", "fewest", "most"), [(0.0, 0, 0), (0.5, 4, 26), (1.0, 30, 30)])
+@pytest.mark.parametrize(("toxicity", "fewest", "most"), [(0.0, 0, 0), (0.5, 2, 28), (1.0, 30, 30)])
 def test_toxicity_is_the_share_of_connections_that_have_it(
     world: World, ill: Callable[..., None], toxicity: float, fewest: int, most: int
 ) -> None:

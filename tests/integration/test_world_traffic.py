@@ -118,11 +118,11 @@ def test_web_traffic_is_bursts_at_the_rate_and_silence(world: World, tmp_path: P
     silences = [gap for gap in gaps if gap > 10 * between]
     within = [gap for gap in gaps if gap <= 10 * between]
     assert statistics.mean(within) == pytest.approx(between, rel=0.05)
-    # About 80 cycles: four standard deviations of what such an alternation does in 20 s.
+    # About 80 cycles: five standard deviations of what such an alternation does in 20 s.
     on = len(within) * between / moments[-1]
     asked = BURSTS.on_s / (BURSTS.on_s + BURSTS.off_s)
-    assert on == pytest.approx(asked, abs=4 * 0.038)
-    assert 40 < len(silences) < 130
+    assert on == pytest.approx(asked, abs=5 * 0.038)
+    assert 35 < len(silences) < 140
 
 
 def test_a_transfer_gets_what_constant_traffic_leaves(world: World) -> None:
@@ -130,7 +130,7 @@ def test_a_transfer_gets_what_constant_traffic_leaves(world: World) -> None:
         "hub", ["iperf3", "-s", "-p", str(UPDATE_PORT)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while f":{UPDATE_PORT} " not in world.output("hub", ["ss", "-Hltn"])[1]:
             assert time.monotonic() < until
             time.sleep(0.05)
@@ -179,7 +179,7 @@ def test_a_generator_that_has_ended_is_told_and_begun_again(world: World, topolo
     before = _pids(world)
     assert all(running for _, running in world.flows())
     assert world.output("hub", ["kill", before["hub/traffic-random"]])[0] == 0
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while all(running for _, running in world.flows()) and time.monotonic() < until:
         time.sleep(0.05)
     assert [flow for flow, running in world.flows() if not running] == [RANDOM]
