@@ -25,6 +25,7 @@ sites:
       - {on: dicomweb, toxic: latency, latency: 50ms}
       - {on: hub, toxic: bandwidth, rate: 800kbit, stream: upstream}
 training: {task: dementia, algorithm: fedavg, rounds: 1, test_fraction: 0.34}
+fidelity: {rtt: 50ms, loss: 5%, waiting: 100%, host: 100%}  # a busy machine is not what is tested here
 """
 UP_BPS = 800_000
 

@@ -28,7 +28,7 @@ def trainings(tmp_path: Path) -> Iterator[Trainings]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The same training, left alone."""
     with Trainings(tmp_path_factory.mktemp("undisturbed")) as trainings:
-        return trainings.start(rounds=6).done()
+        return trainings.start(rounds=8).done()
 
 
 def gone(processes: list[psutil.Process]) -> bool:
@@ -41,10 +41,10 @@ def models(summary: dict[str, Any]) -> list[str]:
 
 
 def test_the_same_seed_gives_the_same_models_and_learns(trainings: Trainings, undisturbed: dict[str, Any]) -> None:
-    again = trainings.start(rounds=6).done()
+    again = trainings.start(rounds=8).done()
     assert models(again) == models(undisturbed)
     assert again["model_sha256"] == undisturbed["model_sha256"] == models(again)[-1]
-    assert len(set(models(again))) == 6
+    assert len(set(models(again))) == 8
     losses = [entry["metrics"]["loss"] for entry in again["rounds"]]
     assert losses[-1] < losses[0]
     other = trainings.start("other-seed", rounds=1, seed=8).done()
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_models_and_learns(trainings: Trainings, un
 def test_a_kill_at_any_moment_loses_at_most_the_round_that_was_on(
     trainings: Trainings, undisturbed: dict[str, Any], victim: str, moment: int
 ) -> None:
-    started = trainings.start(rounds=6)
+    started = trainings.start(rounds=8)
     if moment:
         started.until("round", round=moment)
     else:
@@ -70,7 +70,7 @@ def test_a_kill_at_any_moment_loses_at_most_the_round_that_was_on(
     lost = started.summary()
     assert lost["state"] == "interrupted"
     assert len(lost["rounds"]) >= moment
-    resumed = trainings.start(rounds=6, resume=True)
+    resumed = trainings.start(rounds=8, resume=True)
     assert resumed.until("started")["first"] == len(lost["rounds"]) + 1
     assert models(resumed.done()) == models(undisturbed)
 
@@ -79,12 +79,12 @@ def test_a_kill_at_any_moment_loses_at_most_the_round_that_was_on(
 def test_a_kill_before_the_first_round_loses_nothing(
     trainings: Trainings, undisturbed: dict[str, Any], after_s: float
 ) -> None:
-    started = trainings.start(rounds=6)
+    started = trainings.start(rounds=8)
     time.sleep(after_s)
     if started.process.poll() is None:  # a fast machine may be done
         started.process.kill()
         started.process.wait()
-        started = trainings.start(rounds=6, resume=True)
+        started = trainings.start(rounds=8, resume=True)
     if started.ended() != 0:
         assert "is done" in started.events[-1]["why"]  # it was killed when it had just closed its record
     assert models(started.summary()) == models(undisturbed)
@@ -95,7 +95,7 @@ def test_a_kill_before_the_first_round_loses_nothing(
 def test_ctrl_c_ends_everything_and_the_run_goes_on_later(
     trainings: Trainings, undisturbed: dict[str, Any], how: signal.Signals, whom: str
 ) -> None:
-    started = trainings.start(rounds=6)
+    started = trainings.start(rounds=8)
     started.until("round", round=1)
     family = started.children()
     if whom == "everybody":  # as a terminal does it
@@ -108,7 +108,7 @@ def test_ctrl_c_ends_everything_and_the_run_goes_on_later(
     assert started.events[-1]["state"] == "interrupted"
     assert not any(event["event"] == "missing" for event in started.events)
     assert started.summary()["state"] == "interrupted"
-    assert models(trainings.start(rounds=6, resume=True).done()) == models(undisturbed)
+    assert models(trainings.start(rounds=8, resume=True).done()) == models(undisturbed)
 
 
 def test_a_worker_that_dies_is_missing_from_its_round_and_comes_back(trainings: Trainings) -> None:
@@ -238,24 +238,24 @@ def test_local_only_moves_no_model_and_resumes_to_the_same_end(trainings: Traini
 
 
 def test_a_run_has_one_trainer_at_a_time_and_only_its_own_settings(trainings: Trainings) -> None:
-    first = trainings.start(rounds=60)
+    first = trainings.start(rounds=80)
     first.until("round", round=1)
     assert first.summary()["state"] == "running"
-    second = trainings.start(rounds=60, resume=True)
+    second = trainings.start(rounds=80, resume=True)
     assert second.ended() == 4
     assert "being trained by another process" in second.events[-1]["why"]
     first.process.send_signal(signal.SIGTERM)
     assert first.ended() == 130
-    changed = trainings.start(rounds=60, resume=True, seed=8)
+    changed = trainings.start(rounds=80, resume=True, seed=8)
     assert changed.ended() == 4
     assert "seed was 7, now 8" in changed.events[-1]["why"]
-    anew = trainings.start(rounds=60)
+    anew = trainings.start(rounds=80)
     assert anew.ended() == 4
     assert "is there already" in anew.events[-1]["why"]
 
 
 def test_a_taken_port_is_said_at_once(trainings: Trainings) -> None:
-    first = trainings.start("first", rounds=60)
+    first = trainings.start("first", rounds=80)
     first.until("round", round=1)
     config = trainings.config("second")
     second = trainings.launch(config.model_copy(update={"hub": first.config.hub}))

@@ -69,7 +69,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     kernel += ["con0=null,fd:1", "quiet", f"uml_dir={folder}/", f"init={sys.executable}", "--"]
     kernel += ["-I", "-S", str(_INSIDE), str(folder / "plan.json")]
     isolated = ["unshare", "-Urnmpf", "--kill-child", "--mount-proc", "nice", "-n", "-10", *kernel]
-    printed = subprocess.run(isolated, capture_output=True, text=True, timeout=180, check=False).stdout
+    printed = subprocess.run(isolated, capture_output=True, text=True, timeout=400, check=False).stdout
     lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     assert lines, printed[-2000:]
     assert lines[0] == {"built": {}}, printed[-2000:]

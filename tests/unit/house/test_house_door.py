@@ -81,7 +81,7 @@ def _dev(house: Path, *words: str, **more: str) -> subprocess.CompletedProcess[s
         env=_environment(**more),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -98,15 +98,15 @@ def _interrupted(house: Path, by: signal.Signals) -> subprocess.Popen[bytes]:
     )
     _until(lambda: (house / "reached").exists(), "the build to begin")
     os.killpg(process.pid, by)
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     (house / "hold").unlink()
     return process
 
 
 def _until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < deadline, f"waited 20 s for {what}"
+        assert time.monotonic() < deadline, f"waited 60 s for {what}"
         time.sleep(0.02)
 
 
@@ -175,7 +175,7 @@ def test_two_at_once_make_one_environment(house: Path) -> None:
     ]
     _until(lambda: (house / "reached").exists(), "the build to begin")
     (house / "hold").unlink()
-    told = [process.communicate(timeout=30)[1] for process in both]
+    told = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sum("making .venv" in text for text in told) == 1
 
