@@ -4,6 +4,7 @@ import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from ssl import SSLContext
 from typing import Any
 
 import httpx
@@ -25,8 +26,8 @@ class AsSeenAt:
     world: World
     place: str
 
-    def transport(self) -> httpx.BaseTransport:
-        return self.world.transport(self.place)
+    def transport(self, tls: SSLContext | None = None) -> httpx.BaseTransport:
+        return self.world.transport(self.place, tls)
 
     def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
         return self.world.connect(self.place, host, port, timeout_s)

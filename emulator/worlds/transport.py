@@ -1,6 +1,7 @@
 """HTTP from inside a place: an httpx transport whose connections the world's agent makes."""
 
 from collections.abc import Callable, Iterable
+from ssl import SSLContext
 from typing import Any
 
 import httpcore
@@ -35,6 +36,16 @@ class _Stream(httpcore.NetworkStream):
     def close(self) -> None:
         self._socket.close()
 
+    def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        self._socket.settimeout(timeout)
+        try:
+            return _Stream(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname))
+        except OSError as error:  # a certificate that is refused is one, too
+            self.close()
+            raise httpcore.ConnectError(str(error)) from error
+
     def get_extra_info(self, info: str) -> Any:
         return None
 
@@ -60,9 +71,10 @@ class _Backend(httpcore.NetworkBackend):
 class PlaceTransport(httpx.HTTPTransport):
     """httpx's own transport over connections that `connect(host, port, timeout_s)` makes."""
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, tls: SSLContext | None = None) -> None:
         super().__init__(verify=False)  # its own pool is replaced below; reading certificates for it takes 19 ms
         self._pool = httpcore.ConnectionPool(
+            ssl_context=tls,
             network_backend=_Backend(connect),
             max_keepalive_connections=0,  # a kept one may be dead: Orthanc closes them after 0.5 to 1.5 s
         )

@@ -41,6 +41,8 @@ from emulator.worlds.record import (
 from emulator.worlds.traffic import Traffic
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from httpx import HTTPTransport
 
     from emulator.worlds.toxics import Poisoner
@@ -317,12 +319,12 @@ class World:
         """A TCP connection made from inside a place. Raises `Fell`. Thread-safe."""
         return self._agent.connect(self._known(place), host, port, timeout_s)
 
-    def transport(self, place: str) -> "HTTPTransport":
+    def transport(self, place: str, tls: "SSLContext | None" = None) -> "HTTPTransport":
         """For httpx clients: requests go out from inside a place."""
         from emulator.worlds.transport import PlaceTransport  # httpx takes 60 ms to import, which `up` has no use for
 
         self._known(place)
-        return PlaceTransport(lambda host, port, timeout_s: self._agent.connect(place, host, port, timeout_s))
+        return PlaceTransport(lambda host, port, timeout_s: self._agent.connect(place, host, port, timeout_s), tls)
 
     def _poisoner(self) -> "Poisoner":
         from emulator.worlds.toxics import Poisoner  # it speaks HTTP, and httpx takes 80 ms to import

@@ -13,6 +13,7 @@ from nodes.errors import UnknownName
 
 if TYPE_CHECKING:
     import socket
+    from ssl import SSLContext
 
     from httpx import BaseTransport
 
@@ -29,8 +30,8 @@ class PacsAnswer:
 class Reach(Protocol):
     """The network as a site's worker sees it, for whoever stands outside the world."""
 
-    def transport(self) -> "BaseTransport":
-        """HTTP from there."""
+    def transport(self, tls: "SSLContext | None" = None) -> "BaseTransport":
+        """HTTP from there; over TLS as a context says, where an address asks for it."""
 
     def connect(self, host: str, port: int, timeout_s: float) -> "socket.socket":
         """A TCP connection from there; raises TestbedError or OSError."""

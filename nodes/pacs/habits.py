@@ -11,8 +11,8 @@ from emulator.topology.units import DURATION, RATE
 from nodes.errors import WrongInput
 
 Way: TypeAlias = Literal["wado-rs", "c-get", "c-move"]
-Duration: TypeAlias = Annotated[float, Measured(DURATION, "0ms", "1h")]
-Moment: TypeAlias = Annotated[float, Measured(DURATION, "0ms", "365d")]
+Duration: TypeAlias = Annotated[float, Measured(DURATION, "0ms", "60min")]
+Moment: TypeAlias = Annotated[float, Measured(DURATION, "0ms", "525600min")]
 """Seconds since the world came up."""
 BitRate: TypeAlias = Annotated[int, Measured(RATE, "8kbit", "100gbit", int)]
 

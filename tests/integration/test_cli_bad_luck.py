@@ -270,9 +270,9 @@ def program() -> str:
 
 
 def plugins() -> str:
-    from nodes.pacs.orthanc import _found_plugin
+    from nodes.pacs.orthanc_release import Installed
 
-    return str(Path(_found_plugin()).parent)
+    return str(Path(Installed().plugin("DicomWeb")).parent)
 
 
 def run_behind(door: Door, before: Sequence[str], *words: str) -> "subprocess.CompletedProcess[str]":

@@ -7,8 +7,11 @@ import pytest
 from emulator.places import Service
 from emulator.topology.resolved import Cohort, Compute, Direction, DownToxic, Link, Pacs, Site
 from nodes import pacs
+from nodes.endpoints import Endpoint, Login
 from nodes.errors import UnknownName, WrongInput
-from nodes.pacs import orthanc
+from nodes.pacs import orthanc_settings
+from nodes.pacs.orthanc_habits import checked
+from nodes.pacs.orthanc_release import Installed
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -33,8 +36,14 @@ def configuration(of: Service) -> dict[str, object]:
 @pytest.fixture(autouse=True)
 def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is under test is what is written, not where this machine has Orthanc."""
-    monkeypatch.setattr(orthanc, "_found_program", lambda: "/usr/sbin/Orthanc")
-    monkeypatch.setattr(orthanc, "_found_plugin", lambda: "/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+    monkeypatch.setattr(Installed, "program", lambda _: ("/usr/sbin/Orthanc",))
+    monkeypatch.setattr(Installed, "plugin", lambda _, name: f"/usr/share/orthanc/plugins/libOrthanc{name}.so")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Certificates and passwords are this test's own."""
+    monkeypatch.setenv("TESTBED_HOME", str(tmp_path / "home"))
 
 
 def test_the_configuration_is_json_with_the_settings_that_matter() -> None:
@@ -56,11 +65,11 @@ def test_the_baked_storage_is_a_lower_layer_and_never_the_storage_itself() -> No
 
 def test_filling_and_serving_differ_in_nothing_that_reaches_the_index() -> None:
     serving = configuration(service())
-    variables = orthanc._variables("filling", "/s", 9, orthanc.OrthancHabits(), dimse=False)
-    filling = json.loads(orthanc.render(variables))
+    habits = checked(site().pacs)
+    filling = json.loads(orthanc_settings.render(orthanc_settings.filling("/s", 9, habits, Installed())))
     differing = {key for key in serving if serving[key] != filling[key]}
     harmless = {"Name", "StorageDirectory", "IndexDirectory", "HttpPort", "DicomServerEnabled", "DicomAet"}
-    assert differing <= harmless
+    assert differing <= {*harmless, "DicomModalities"}
     assert serving.keys() == filling.keys()
 
 
@@ -94,3 +103,126 @@ def test_a_toxic_on_a_dimse_port_that_the_pacs_has_not_is_refused() -> None:
     poisoned = replace(site(dimse=False), toxics=(DownToxic(on="dimse"),))
     with pytest.raises(WrongInput, match=r"site 'lyon': a toxic on 'dimse'.*dimse: false"):
         pacs.get("orthanc").services(poisoned, None)
+
+
+def endpoint(**options: object) -> Endpoint:
+    return pacs.get("orthanc").endpoint(site(**options))
+
+
+def dimse(**options: object) -> dict[str, object]:
+    return configuration(service(dimse=options))
+
+
+def test_by_default_everybody_is_served_in_every_way_and_the_worker_is_known() -> None:
+    written = configuration(service())
+    allowed = ("Echo", "Store", "Find", "Get", "Move")
+    assert all(written[f"DicomAlwaysAllow{what}"] is True for what in allowed)
+    assert written["DicomCheckCalledAet"] is False
+    assert written["DicomModalities"] == {
+        "worker": {"AET": "WORKER", "Host": "10.0.3.3", "Port": 11112, "AllowGet": True, "AllowMove": True}
+    }
+    assert endpoint().retrieve == ("wado-rs", "c-get", "c-move")
+
+
+def test_a_pacs_that_checks_its_callers_lets_nobody_in_but_those_of_its_list() -> None:
+    written = dimse(check_calling=True, check_called=True, aet="ARCHIVE")
+    allowed = ("Echo", "Store", "Find", "Get", "Move")
+    assert not any(written[f"DicomAlwaysAllow{what}"] for what in allowed)
+    assert written["DicomCheckCalledAet"] is True
+    assert written["DicomAet"] == "ARCHIVE"
+    assert "worker" in written["DicomModalities"]  # type: ignore[operator] # parsed JSON
+    assert endpoint(dimse={"aet": "ARCHIVE"}).aet == "ARCHIVE"
+
+
+def test_a_pacs_that_does_not_know_the_worker_has_no_destination_for_it() -> None:
+    assert dimse(knows_worker=False)["DicomModalities"] == {}
+
+
+def test_pdu_and_patience_are_the_profiles() -> None:
+    written = dimse(pdu_bytes=4096, idle="5s")
+    assert written["MaximumPduLength"] == 4096
+    assert written["DicomScpTimeout"] == 5
+
+
+@pytest.mark.parametrize("way", ["c-get", "c-move", "wado-rs"])
+def test_a_way_that_the_hospital_does_not_allow_is_closed_for_the_worker_too(way: str) -> None:
+    ways = {"wado-rs", "c-get", "c-move"} - {way}
+    written = configuration(service(retrieve=sorted(ways)))
+    worker = written["DicomModalities"]["worker"]  # type: ignore[index] # parsed JSON
+    assert written["DicomAlwaysAllowGet"] is worker["AllowGet"] is (way != "c-get")
+    assert written["DicomAlwaysAllowMove"] is worker["AllowMove"] is (way != "c-move")
+    assert len(written["Plugins"]) == (way != "wado-rs")  # type: ignore[arg-type] # parsed JSON
+    reached = endpoint(retrieve=sorted(ways))
+    assert set(reached.retrieve) == ways
+    assert (reached.dicomweb is None) is (way == "wado-rs")
+
+
+def test_without_dimse_only_the_web_is_left() -> None:
+    assert endpoint(dimse=False).retrieve == ("wado-rs",)
+    assert endpoint(dimse=False).dimse_port is None
+    assert configuration(service(dimse=False))["DicomServerEnabled"] is False
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"dimse": {"associations": 1}}, "'dimse.associations': Orthanc takes any number"),
+        ({"dimse": {"idle": "500ms"}}, "'dimse.idle' is 0.5s; Orthanc counts whole seconds"),
+        ({"dimse": {"check_calling": True, "knows_worker": False}}, "could not call it at all"),
+        ({"dimse": False, "retrieve": ["c-get"]}, "'dimse: false' leaves none"),
+    ],
+)
+def test_what_orthanc_cannot_do_is_refused_and_never_ignored(options: dict[str, object], said: str) -> None:
+    for asked in (service, endpoint):
+        with pytest.raises(WrongInput, match=f"PACS profile 'modern': .*{said}"):
+            asked(**options)
+
+
+def test_compression_is_part_of_the_storage_and_of_its_key() -> None:
+    assert configuration(service(compression=True))["StorageCompression"] is True
+    key = pacs.get("orthanc").storage_key
+    assert key(site().pacs) == {} != key(site(compression=True).pacs)
+    variables = orthanc_settings.filling("/s", 9, checked(site(compression=True).pacs), Installed())
+    assert json.loads(orthanc_settings.render(variables))["StorageCompression"] is True
+
+
+def test_transcoding_loads_the_plugin_that_can_do_it() -> None:
+    loaded = configuration(service(transcoding=True))["Plugins"]
+    assert [Path(str(plugin)).name for plugin in loaded] == [  # type: ignore[attr-defined] # parsed JSON
+        "libOrthancDicomWeb.so",
+        "libOrthancGdcm.so",
+    ]
+
+
+def test_a_password_is_asked_for_and_the_endpoint_says_which() -> None:
+    written, login = configuration(service(web={"auth": "basic"})), endpoint(web={"auth": "basic"}).login
+    assert isinstance(login, Login)
+    assert written["AuthenticationEnabled"] is True
+    assert written["RegisteredUsers"] == {login.user: login.password}
+    assert len(login.password) == 32
+    assert service(web={"auth": "basic"}).ready_path is None
+    assert configuration(service())["AuthenticationEnabled"] is False
+
+
+def test_tls_is_the_same_at_the_next_look_and_its_files_are_there() -> None:
+    options = {"web": {"tls": True}, "dimse": {"tls": True}}
+    made, reached = service(**options), endpoint(**options)
+    assert made == service(**options)
+    written, files = configuration(made), dict(made.files)
+    named = [written[key] for key in ("SslCertificate", "DicomTlsCertificate", "DicomTlsPrivateKey")]
+    assert {str(path).removeprefix("@FOLDER@/") for path in named} <= files.keys()
+    assert "BEGIN PRIVATE KEY" in files["web.pem"]
+    assert reached.dicomweb == "https://10.0.3.2:8042/dicom-web/"
+    assert reached.web_tls is not None
+    assert reached.dimse_tls is not None
+    trusted = Path(reached.web_tls.authority).read_text()
+    assert trusted == files["authority.pem"]
+    assert Path(reached.dimse_tls.certificate).exists()
+    assert Path(reached.dimse_tls.key).exists()
+
+
+def test_habits_that_need_a_gateway_are_left_to_it_altogether() -> None:
+    made = service(web={"auth": "basic", "tls": True, "page": 5})
+    assert configuration(made)["AuthenticationEnabled"] is False
+    assert configuration(made)["SslEnabled"] is False
+    assert made.ready_path == "/system"
