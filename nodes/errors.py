@@ -6,6 +6,7 @@ TestbedError
 ├── CannotHere
 │   └── NoRoom             the disk that should hold cohorts is full
 └── PullFailed             a PACS answered something that is not the study that was asked for
+    ├── Busy               a PACS that takes nobody more for the moment
     └── Unreadable         bytes that are not the DICOM that was expected
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 
 from emulator.errors import CannotHere, TestbedError, WrongInput
 
-__all__ = ["CannotHere", "NoRoom", "PullFailed", "TestbedError", "UnknownName", "Unreadable", "WrongInput"]
+__all__ = ["Busy", "CannotHere", "NoRoom", "PullFailed", "TestbedError", "UnknownName", "Unreadable", "WrongInput"]
 
 
 class UnknownName(WrongInput):
@@ -33,6 +34,10 @@ class NoRoom(CannotHere):
 
 class PullFailed(TestbedError):  # noqa: N818 - reads as the sentence it is
     """A PACS did not give what was asked of it."""
+
+
+class Busy(PullFailed):
+    """A PACS refused an association and says itself that another attempt may succeed."""
 
 
 class Unreadable(PullFailed):

@@ -1,0 +1,133 @@
+"""What flavours that speak DIMSE and nothing else have in common; a flavour adds its server."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from emulator.places import DIMSE_PORT, Overlay, Service, pacs_address, worker_address
+from emulator.topology.resolved import Pacs, Site
+from nodes.endpoints import Endpoint
+from nodes.errors import Busy, PullFailed, TestbedError, WrongInput
+from nodes.pacs.flavours import Filler, PacsAnswer, Reach
+from nodes.pacs.habits import Dimse, Habits, Web, aet_of, read
+
+_PROBE_WITHIN_S = 10.0
+_BUSY_FOR_S = 3.0  # dcmqrscp needs a second to notice that an association has ended
+_WAYS = ("c-get", "c-move")
+
+
+@dataclass(frozen=True)
+class Entity:
+    """The archive as a DICOM application entity; `worker` is the address of the worker."""
+
+    aet: str
+    port: int
+    worker: str
+    dimse: Dimse
+    ways: tuple[str, ...] = _WAYS
+
+    @property
+    def destination(self) -> str | None:
+        """Where it sends the objects of a C-MOVE to WORKER, if it knows that."""
+        return self.worker if self.dimse.knows_worker and "c-move" in self.ways else None
+
+
+class DimseOnly(ABC):
+    """A flavour without DICOMweb. Its server works in its service's folder and keeps its storage at `storage` there."""
+
+    name: str
+    form: ClassVar[type[Habits]] = Habits
+    unable: ClassVar[tuple[str, ...]] = ("tls", "idle")
+    """Habits of `dimse` that its server can't have."""
+    most_studies: ClassVar[int | None] = None
+
+    @abstractmethod
+    def server(self, entity: Entity, habits: Habits) -> Service:
+        """The server that is this entity, for any place; raises CannotHere."""
+
+    def services(self, site: Site, storage: Path | None) -> tuple[Service, ...]:
+        """One server, which is ready when its port is."""
+        habits = self._habits(site.pacs)
+        self._check(site)
+        server = self.server(self._entity(site, habits), habits)
+        place = f"{site.name}/pacs"
+        overlay = None if storage is None else Overlay(lower=str(storage), target="@FOLDER@/storage")
+        return (replace(server, name=place, place=place, overlay=overlay),)
+
+    def endpoint(self, site: Site) -> Endpoint:
+        """DIMSE alone."""
+        entity = self._entity(site, self._habits(site.pacs))
+        return Endpoint(
+            site=site.name,
+            host=pacs_address(site.index),
+            dicomweb=None,
+            dimse_port=entity.port,
+            aet=entity.aet,
+            nodelay=entity.dimse.nodelay,
+            retrieve=entity.ways,
+        )
+
+    def storage_key(self, pacs: Pacs) -> Mapping[str, Any]:
+        """Nothing that a profile may say changes what it stores."""
+        return {}
+
+    def fill(self, storage: Path, port: int, pacs: Pacs) -> AbstractContextManager[Filler]:
+        """The same server without its restrictions, filled by C-STORE."""
+        from nodes.pacs.dimse_filling import filling
+
+        habits = self._habits(pacs)
+        entity = Entity("FILLING", port, "127.0.0.1", Dimse())
+        return filling(self.server(entity, habits), storage, entity.aet)
+
+    def probe(self, site: Site, reach: Reach) -> PacsAnswer:
+        """Version and counts, by C-ECHO and C-FIND."""
+        from nodes.pacs.dimse import asked  # pynetdicom takes 0.5 s to import: only those who ask pay it
+
+        endpoint = self.endpoint(site)
+        until = time.monotonic() + _BUSY_FOR_S
+        while True:
+            try:
+                return asked(reach.connect(endpoint.host, DIMSE_PORT, _PROBE_WITHIN_S), endpoint)
+            except Busy:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+            except PullFailed:
+                raise
+            except (OSError, TestbedError) as error:
+                raise PullFailed(
+                    f"{site.name}/pacs does not answer at {endpoint.host}:{DIMSE_PORT}: {error}"
+                ) from error
+
+    def _entity(self, site: Site, habits: Habits) -> Entity:
+        if not habits.dimse:
+            raise TypeError("a flavour that speaks DIMSE only has proved its habits before")
+        ways = tuple(way for way in habits.retrieve or _WAYS if way in _WAYS)
+        return Entity(aet_of(site.name, habits), DIMSE_PORT, worker_address(site.index), habits.dimse, ways)
+
+    def _habits(self, pacs: Pacs) -> Habits:
+        """The options of a profile; raises WrongInput for what this flavour's server can't do."""
+        habits = read(pacs, self.form)
+        prefix = f"PACS profile '{pacs.profile}': {self.name}"
+        if not habits.dimse:
+            raise WrongInput(f"{prefix} speaks DIMSE and nothing else, so that dimse: false leaves nothing")
+        if "wado-rs" in (habits.retrieve or ()):
+            raise WrongInput(f"{prefix} has no DICOMweb: 'wado-rs' can't be in `retrieve`; it has {', '.join(_WAYS)}")
+        if habits.web != Web():
+            raise WrongInput(f"{prefix} has no DICOMweb: `web` has nothing to say")
+        given = [option for option in self.unable if getattr(habits.dimse, option) != getattr(Dimse(), option)]
+        if given:
+            raise WrongInput(f"{prefix} can't do dimse: {{{', '.join(given)}}}; take it out, or take another flavour")
+        return habits
+
+    def _check(self, site: Site) -> None:
+        if any(toxic.on == "dicomweb" for toxic in site.toxics):
+            raise WrongInput(f"site '{site.name}': a toxic on 'dicomweb', but {self.name} speaks DIMSE only")
+        if self.most_studies is not None and site.cohort.studies > self.most_studies:
+            raise WrongInput(
+                f"site '{site.name}': {site.cohort.studies} studies, but {self.name} holds at most {self.most_studies}"
+            )

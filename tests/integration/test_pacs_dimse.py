@@ -1,0 +1,190 @@
+"""PACS that speak DIMSE only, each in a world of its own; DCMTK's tools, which we did not write, judge."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from networks import make_site, make_topology, quiet
+from pydicom import dcmread
+from pynetdicom.presentation import build_context
+
+from emulator.errors import CannotHere
+from emulator.places import DIMSE_PORT
+from emulator.topology.resolved import Cohort, Pacs, Site
+from emulator.worlds import World
+from nodes import cohorts, pacs
+from nodes.pacs.dimse import VERIFICATION, association
+from testbed.inspection import AsSeenAt
+
+pytestmark = pytest.mark.integration
+
+SEED = 7
+FILES = 34 + 34  # of a study: an MRI and a PET of the scanner 1.5T
+HABITS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "strict": {"dimse": {"aet": "STRICT", "check_called": True, "check_calling": True, "pdu_bytes": 8192}},
+    "single": {"dimse": {"associations": 1}},
+    "getting": {"retrieve": ["c-get"]},
+    "moving": {"retrieve": ["c-move"]},
+    "forgetful": {"dimse": {"knows_worker": False}},
+}
+FLAVOURS = ("dcmqrscp",)
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """The world of one flavour: a site for each habit, all over one baked storage of two studies."""
+
+    flavour: str
+    world: World
+    storage: Path
+
+    def site(self, habit: str) -> Site:
+        return next(site for site in self.world.topology.sites if site.name == habit)
+
+    def judge(self, habit: str, tool: str, *options: str, called: str = "", calling: str = "WORKER") -> tuple[int, str]:
+        """Run one of DCMTK's tools where the habit's worker is: its exit code, and all that it said.
+
+        It tries again where the PACS has no association left: some notice the end of the last one a second later.
+        """
+        endpoint = pacs.get(self.flavour).endpoint(self.site(habit))
+        titles = ["-aet", calling, "-aec", called or endpoint.aet]
+        argv = ["env", "TCP_NODELAY=1", tool, "-v", "-to", "60", *titles, endpoint.host, str(DIMSE_PORT), *options]
+        for _ in range(30):
+            code, said = self.world.output(f"{habit}/worker", argv)
+            if "Rejected Transient" not in said:
+                break
+            time.sleep(0.2)
+        return code, said
+
+    def studies(self, habit: str = "plain") -> set[str]:
+        code, said = self.judge(habit, "findscu", "-S", *keys("STUDY", "StudyInstanceUID"))
+        assert code == 0, said
+        return set(re.findall(r"\(0020,000d\) UI \[([0-9.]+)", said))
+
+    def retrieve(self, habit: str, tool: str, into: Path, *options: str) -> tuple[int, str]:
+        into.mkdir()
+        one = min(self.studies(habit))
+        return self.judge(habit, tool, "-S", "-od", str(into), *options, *keys("STUDY", f"StudyInstanceUID={one}"))
+
+
+def keys(level: str, *found: str) -> list[str]:
+    return [part for key in (f"QueryRetrieveLevel={level}", *found) for part in ("-k", key)]
+
+
+def make(index: int, name: str, flavour: str) -> Site:
+    cohort = Cohort("phantom", 2, {"control": 1, "ad": 1}, "1.5T", ("mr", "pet"), "single-frame")
+    return replace(make_site(index, "regional", name), pacs=Pacs(name, flavour, HABITS[name]), cohort=cohort)
+
+
+@pytest.fixture(scope="module", params=FLAVOURS)
+def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    flavour = str(request.param)
+    sites = [make(index, name, flavour) for index, name in enumerate(HABITS, 1)]
+    try:
+        pacs.get(flavour).services(sites[0], None)
+    except CannotHere as error:
+        pytest.skip(str(error))
+    before = os.environ.get("TESTBED_HOME")
+    os.environ["TESTBED_HOME"] = str(tmp_path_factory.mktemp("home"))
+    try:
+        storage = cohorts.bake(sites[:1], SEED, tmp_path_factory.mktemp("cache"), quiet)["plain"]
+        services = [service for site in sites for service in pacs.get(flavour).services(site, storage)]
+        yield Hospital(flavour, World.up(make_topology("dimse", sites), "dimse", services, None, quiet), storage)
+    finally:
+        World.down("dimse")
+        if before is None:
+            del os.environ["TESTBED_HOME"]
+        else:
+            os.environ["TESTBED_HOME"] = before
+
+
+def probed(hospital: Hospital, habit: str) -> pacs.PacsAnswer:
+    return pacs.get(hospital.flavour).probe(hospital.site(habit), AsSeenAt(hospital.world, f"{habit}/worker"))
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_it_answers_what_it_was_filled_with_whatever_its_habits(hospital: Hospital, habit: str) -> None:
+    code, said = hospital.judge(habit, "echoscu")
+    assert code == 0, said
+    answer = probed(hospital, habit)
+    assert (answer.studies, answer.instances) == (2, 2 * FILES)
+    assert len(answer.version) > 3
+
+
+def pulled(folder: Path) -> dict[str, Any]:
+    return {read.SOPInstanceUID: read for read in map(dcmread, folder.iterdir())}
+
+
+@pytest.mark.parametrize(("tool", "receiving"), [("getscu", ()), ("movescu", ("-aem", "WORKER", "+P", "11112"))])
+def test_dcmtk_gets_every_instance_of_a_study_by_c_get_and_by_c_move(
+    hospital: Hospital, tmp_path: Path, tool: str, receiving: tuple[str, ...]
+) -> None:
+    code, said = hospital.retrieve("plain", tool, tmp_path / "got", *receiving)
+    assert code == 0, said
+    got = pulled(tmp_path / "got")
+    assert len(got) == FILES
+    stored = {read.SOPInstanceUID: read for read in stored_files(hospital.storage)}
+    assert len(stored) == 2 * FILES
+    for uid, read in got.items():
+        assert read.PixelData == stored[uid].PixelData
+        assert read.ImagePositionPatient == stored[uid].ImagePositionPatient
+
+
+def stored_files(storage: Path) -> Iterator[Any]:
+    for path in storage.rglob("*"):
+        if path.is_file() and path.open("rb").read(132)[128:] == b"DICM":
+            yield dcmread(path)
+
+
+def test_a_caller_that_it_does_not_know_is_refused_and_so_is_a_wrong_name_for_it(hospital: Hospital) -> None:
+    assert hospital.judge("strict", "echoscu")[0] == 0
+    for wrong in ({"calling": "NOBODY"}, {"called": "ANOTHER"}):
+        code, said = hospital.judge("strict", "echoscu", **wrong)
+        assert code != 0
+        assert "Association Rejected" in said or "not recognized" in said.lower(), said
+
+
+def test_its_largest_pdu_is_what_the_profile_says(hospital: Hospital) -> None:
+    _, said = hospital.judge("strict", "echoscu", "-d")
+    theirs = re.findall(r"Their Max PDU Receive Size:\s+(\d+)", said)
+    assert theirs[-1] == "8192", said
+
+
+def test_one_association_at_a_time_leaves_a_second_caller_outside(hospital: Hospital) -> None:
+    endpoint = pacs.get(hospital.flavour).endpoint(hospital.site("single"))
+    connection = hospital.world.connect("single/worker", endpoint.host, DIMSE_PORT)
+    with association(connection, endpoint, [build_context(VERIFICATION)]):
+        argv = ["echoscu", "-v", "-ta", "2", "-aec", endpoint.aet, endpoint.host, str(DIMSE_PORT)]
+        code, said = hospital.world.output("single/worker", argv)
+        assert code != 0, said
+    assert hospital.judge("single", "echoscu")[0] == 0
+
+
+def test_a_way_that_the_profile_does_not_allow_gives_nothing(hospital: Hospital, tmp_path: Path) -> None:
+    refusing = {"getting": ("movescu", ("-aem", "WORKER", "+P", "11112")), "moving": ("getscu", ())}
+    for habit, (tool, receiving) in refusing.items():
+        code, said = hospital.retrieve(habit, tool, tmp_path / habit, *receiving)
+        assert not list((tmp_path / habit).iterdir())
+        assert code != 0, said
+
+
+def test_a_c_move_to_a_worker_that_it_does_not_know_gives_nothing(hospital: Hospital, tmp_path: Path) -> None:
+    code, said = hospital.retrieve("forgetful", "movescu", tmp_path / "got", "-aem", "WORKER", "+P", "11112")
+    assert not list((tmp_path / "got").iterdir())
+    assert code != 0, said
+
+
+def test_what_the_worker_stores_is_found_after_it(hospital: Hospital) -> None:
+    """The layer over the baked storage takes writes; the baked one stays as it was."""
+    before = sorted(path.name for path in hospital.storage.rglob("*"))
+    file = next(path for path in hospital.storage.rglob("*") if path.is_file() and path.stat().st_size < 100_000)
+    code, said = hospital.judge("plain", "storescu", str(file))
+    assert code == 0, said
+    assert probed(hospital, "plain").studies == 2
+    assert sorted(path.name for path in hospital.storage.rglob("*")) == before
