@@ -15,7 +15,7 @@ from nodes.gateway.pace import TokenBucket
 from nodes.gateway.parts import OnlyPart
 from nodes.gateway.settings import Settings
 
-_HEAD_S = 30.0
+_FIRST_S, _HEAD_S = 75.0, 30.0
 _STALLED_S = 300.0
 _LINGER_S, _LINGER_BYTES = 2.0, 1 << 24
 _PIECE = 65_536
@@ -40,6 +40,7 @@ class Conversation:
         self._settings, self._bucket, self._started_s = settings, bucket, started_s
         self._reader, self._writer = streams
         self._peer = Peer(self._writer.get_extra_info("peername")[0], self._writer.get_extra_info("peercert"))
+        self._asked = False
         self._open_ended = False  # an answer is under way that only the connection's end can end
 
     async def run(self) -> None:
@@ -69,15 +70,17 @@ class Conversation:
             return await self._refuse(refusal, request)
 
     async def _request(self) -> Request | None:
-        """The next one; None where none comes in time."""
+        """The next one; None where none comes in time. A connection is idle between requests, not before the first."""
         try:
-            async with asyncio.timeout(self._settings.idle_s):
+            async with asyncio.timeout(self._settings.idle_s if self._asked else _FIRST_S):
                 first = await wire.begun(self._reader)
         except TimeoutError:
             return None
         try:
             async with asyncio.timeout(_HEAD_S):
-                return await wire.request_after(first, self._reader) if first else None
+                request = await wire.request_after(first, self._reader) if first else None
+                self._asked = True
+                return request
         except TimeoutError:
             raise Refused(408, "the request's head takes too long") from None
 
@@ -127,28 +130,19 @@ class Conversation:
     async def _pass_single(self, request: Request, answer: Answer, pieces: AsyncIterator[bytes]) -> bool:
         """The one part of a multipart answer, as the answer itself."""
         part = OnlyPart(_boundary(answer))
-        content = b""
-        while part.fields is None:
-            try:
-                content = part.feed(await anext(pieces))
-            except StopAsyncIteration:
-                raise Refused(502, "the archive's multipart answer has no part") from None
-        length = part.fields.text("content-length")
-        framing: Framing = int(length) if length.isdigit() else "chunked" if request.minor >= 1 else "close"
-        kind = part.fields.text("content-type") or accepting.DICOM
+        content = await _begun(part, pieces)
+        own = part.fields or Fields()
+        length = own.text("content-length")
+        whole = int(length) if length.isascii() and length.isdigit() else None
+        framing: Framing = whole if whole is not None else "chunked" if request.minor >= 1 else "close"
+        kind = own.text("content-type") or accepting.DICOM
         others = answer.response.fields.end_to_end().without(["content-length", "content-type"])
         keep = request.kept_alive and framing != "close"
         fields = Fields([*others, ("Content-Type", kind), *wire.framing_fields(framing)])
         await self._begin(answer.response.status, answer.response.reason, fields, keep)
         self._open_ended = framing == "close"
-        sent = 0
-        async for piece in _content(part, content, pieces):
-            sent += len(piece)
-            if isinstance(framing, int) and sent > framing:
-                raise Cut("the archive's part is longer than it said")
+        async for piece in _content(part, content, pieces, whole):
             await self._send(wire.framed(piece, framing))
-        if isinstance(framing, int) and sent != framing:
-            raise Cut("the archive's part is shorter than it said")
         await self._send(wire.ending(framing))
         self._open_ended = False
         return keep
@@ -183,8 +177,9 @@ class Conversation:
         """Say that nothing more comes, and take for a moment what the caller still sends: closing over unread bytes
         would reset the connection, and the answer with it.
         """
-        if self._writer.can_write_eof():
-            self._writer.write_eof()
+        if not self._writer.can_write_eof():  # TLS
+            return
+        self._writer.write_eof()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_S):
                 rest = _LINGER_BYTES
@@ -212,11 +207,40 @@ async def _whole(pieces: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator
         raise Cut("the archive's multipart answer ends in the middle")
 
 
-async def _content(part: OnlyPart, first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    if first:
-        yield first
-    async for piece in pieces:
-        if content := part.feed(piece):
+async def _begun(part: OnlyPart, pieces: AsyncIterator[bytes]) -> bytes:
+    """Reads to the end of the part's head, and gives what of its content came with it. Raises Refused."""
+    try:
+        async for piece in pieces:
+            content = part.feed(piece)
+            if part.fields is not None:
+                return content
+    except Cut as error:
+        raise Refused(502, str(error)) from None
+    raise Refused(502, "the archive's multipart answer has no part")
+
+
+async def _content(
+    part: OnlyPart, first: bytes, pieces: AsyncIterator[bytes], whole: int | None
+) -> AsyncIterator[bytes]:
+    """A part's content, of `whole` bytes if that was said; raises Cut where it is not."""
+    rest = whole
+    content = first
+    while True:
+        if rest is not None:
+            rest -= len(content)
+            if rest < 0:
+                raise Cut("the archive's part is longer than it said")
+        if content:
             yield content
-    if not part.ended:
-        raise Cut("the archive's multipart answer ends in the middle")
+        if part.ended:
+            break
+        content = part.feed(await _next(pieces))
+    if rest:
+        raise Cut("the archive's part is shorter than it said")
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes:
+    try:
+        return await anext(pieces)
+    except StopAsyncIteration:
+        raise Cut("the archive's multipart answer ends in the middle") from None

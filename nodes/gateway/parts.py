@@ -1,6 +1,6 @@
 """One instance out of a multipart answer, while it arrives."""
 
-from nodes.gateway.messages import Cut, Fields, fields_of
+from nodes.gateway.messages import Cut, Fields, Refused, fields_of
 
 _LONGEST_HEAD = 16_384
 
@@ -19,7 +19,7 @@ class OnlyPart:
         self._content = False
 
     def feed(self, data: bytes) -> bytes:
-        """What a piece of the body adds to the part's content. Raises Cut for a head without an end."""
+        """What a piece of the body adds to the part's content. Raises Cut for a head that is none."""
         if self.ended:
             return b""
         self._kept += data
@@ -36,7 +36,10 @@ class OnlyPart:
             if len(self._kept) > _LONGEST_HEAD:
                 raise Cut("the archive's multipart answer does not begin with a part")
             return
-        self.fields = fields_of(bytes(self._kept[head_at + 2 : ends + 2]).splitlines(keepends=True))
+        try:
+            self.fields = fields_of(bytes(self._kept[head_at + 2 : ends + 2]).splitlines(keepends=True))
+        except Refused as error:
+            raise Cut(f"the archive's part has no proper head: {error.why}") from None
         del self._kept[: ends + 4]
         self._content = True
 

@@ -6,17 +6,21 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.places import DICOMWEB_PORT, DIMSE_PORT, Overlay, Service, pacs_address
 from emulator.topology.resolved import Pacs, Site
-from nodes.endpoints import Endpoint
+from nodes.endpoints import Endpoint, Tls
 from nodes.errors import PullFailed, WrongInput
+from nodes.pacs import fronting
 from nodes.pacs import orthanc_settings as settings
 from nodes.pacs.flavours import Filler, PacsAnswer, Reach, register
 from nodes.pacs.habits import aet_of
-from nodes.pacs.orthanc_habits import OrthancHabits, checked
+from nodes.pacs.orthanc_habits import OrthancHabits, checked, serves_itself
 from nodes.pacs.orthanc_release import Installed
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 _START_WITHIN_S = 30.0
 
@@ -40,19 +44,20 @@ class Orthanc:
             profile = site.pacs.profile
             raise WrongInput(f"site '{site.name}': a toxic on 'dimse', but its PACS '{profile}' has dimse: false")
         variables = settings.serving(site, habits, self.release)
-        open_to_all = not variables["users"] and variables["web_certificate"] is None
+        open_to_all = not variables["users"] and variables["web_certificate"] is None and variables["remote_access"]
         server = Service(
             name=f"{site.name}/pacs",
             place=f"{site.name}/pacs",
             argv=(*self.release.program(), "@FOLDER@/orthanc.json"),
-            ready_port=DICOMWEB_PORT,
+            ready_port=variables["http_port"],
             # Who is not let in sees no 200; Orthanc opens the port as the last thing of all.
             ready_path="/system" if open_to_all else None,
             files=(("orthanc.json", settings.render(variables)), *settings.certificates(site, habits)),
             env=(*self.release.environment(), *_nagle(habits)),
             overlay=None if storage is None else Overlay(lower=str(storage), target="@FOLDER@/storage"),
         )
-        return (server,)
+        services = (server,)
+        return services if serves_itself(habits.web) else fronting.fronted(site, habits.web, services)
 
     def endpoint(self, site: Site) -> Endpoint:
         """DICOMweb and DIMSE, unless the profile says no."""
@@ -60,7 +65,7 @@ class Orthanc:
         host, ways = pacs_address(site.index), habits.ways()
         web_tls, dimse_tls = settings.callers(site, habits)
         root = f"{'https' if web_tls else 'http'}://{host}:{DICOMWEB_PORT}/dicom-web/"
-        return Endpoint(
+        endpoint = Endpoint(
             site=site.name,
             host=host,
             dicomweb=root if "wado-rs" in ways else None,
@@ -74,6 +79,7 @@ class Orthanc:
             web_tls=web_tls,
             dimse_tls=dimse_tls,
         )
+        return endpoint if serves_itself(habits.web) else fronting.through_gateway(site, habits.web, endpoint)
 
     def storage_key(self, pacs: Pacs) -> Mapping[str, Any]:
         """What of a profile changes the bytes on disk."""
@@ -107,21 +113,30 @@ class Orthanc:
 
     def probe(self, site: Site, reach: Reach) -> PacsAnswer:
         """Version and counts, through its administration interface."""
-        import ssl
-
         import httpx
         from pyorthanc import Orthanc as Administration  # 0.5 s to import: only those who ask pay it
 
         endpoint = self.endpoint(site)
-        tls = ssl.create_default_context(cafile=endpoint.web_tls.authority) if endpoint.web_tls else None
+        tls = _context(endpoint.web_tls) if endpoint.web_tls else None
         address = f"{'https' if tls else 'http'}://{endpoint.host}:{DICOMWEB_PORT}"
         who = endpoint.login
-        login = {"username": who.user, "password": who.password} if who else {}
+        login: dict[str, Any] = {"username": who.user, "password": who.password} if who and who.user else {}
+        if who and who.token:
+            login = {"headers": {"Authorization": f"Bearer {who.token}"}}
         try:
             with Administration(address, **login, transport=reach.transport(tls), timeout=10) as orthanc:
                 return answered(orthanc.get_system(), orthanc.get_statistics())
         except httpx.HTTPError as error:
             raise PullFailed(f"{site.name}/pacs does not answer at {address}: {error}") from error
+
+
+def _context(tls: Tls) -> "SSLContext":
+    import ssl
+
+    context = ssl.create_default_context(cafile=tls.authority)
+    if tls.certificate:
+        context.load_cert_chain(tls.certificate, tls.key)
+    return context
 
 
 def _nagle(habits: OrthancHabits) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from emulator.places import DICOMWEB_PORT, DIMSE_PORT, pacs_address, worker_address
 from emulator.topology.resolved import Site
 from nodes.endpoints import Login, Tls
+from nodes.pacs.fronting import ARCHIVE_PORT
 from nodes.pacs.habits import Dimse, aet_of
 from nodes.pacs.orthanc_habits import OrthancHabits, serves_itself
 
@@ -71,6 +72,8 @@ def serving(site: Site, habits: OrthancHabits, release: Release) -> dict[str, An
         "name": site.name,
         "aet": aet_of(site.name, habits),
     }
+    if not serves_itself(habits.web):
+        served |= {"http_port": ARCHIVE_PORT, "remote_access": False}
     login = login_of(site, habits)
     if login:
         served["users"] = {login.user: login.password}

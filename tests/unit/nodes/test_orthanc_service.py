@@ -225,4 +225,6 @@ def test_habits_that_need_a_gateway_are_left_to_it_altogether() -> None:
     made = service(web={"auth": "basic", "tls": True, "page": 5})
     assert configuration(made)["AuthenticationEnabled"] is False
     assert configuration(made)["SslEnabled"] is False
-    assert made.ready_path == "/system"
+    assert configuration(made)["RemoteAccessAllowed"] is False
+    assert configuration(made)["HttpPort"] == made.ready_port == 18042
+    assert made.ready_path is None  # it answers its own machine alone
