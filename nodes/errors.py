@@ -6,8 +6,10 @@ TestbedError
 ├── CannotHere
 │   └── NoRoom             the disk that should hold cohorts is full
 └── PullFailed             a PACS answered something that is not the study that was asked for
-    ├── Busy               a PACS that takes nobody more for the moment
-    └── Unreadable         bytes that are not the DICOM that was expected
+    ├── Unreadable         bytes that are not the DICOM that was expected
+    ├── Declined           it does not do what was asked; another way may
+    └── Cut                the connection ended or fell silent; what had come by then counts
+        └── Busy           it asks to come again later
 """
 
 import difflib
@@ -15,7 +17,18 @@ from collections.abc import Iterable
 
 from emulator.errors import CannotHere, TestbedError, WrongInput
 
-__all__ = ["Busy", "CannotHere", "NoRoom", "PullFailed", "TestbedError", "UnknownName", "Unreadable", "WrongInput"]
+__all__ = [
+    "Busy",
+    "CannotHere",
+    "Cut",
+    "Declined",
+    "NoRoom",
+    "PullFailed",
+    "TestbedError",
+    "UnknownName",
+    "Unreadable",
+    "WrongInput",
+]
 
 
 class UnknownName(WrongInput):
@@ -36,9 +49,21 @@ class PullFailed(TestbedError):  # noqa: N818 - reads as the sentence it is
     """A PACS did not give what was asked of it."""
 
 
-class Busy(PullFailed):
-    """A PACS refused an association and says itself that another attempt may succeed."""
-
-
 class Unreadable(PullFailed):
     """What came is not the DICOM that was expected."""
+
+
+class Declined(PullFailed):
+    """The PACS does not do what was asked of it, or not for us; asking again is no use."""
+
+
+class Cut(PullFailed):
+    """The connection ended or fell silent before the answer did. What had come by then counts."""
+
+
+class Busy(Cut):
+    """The PACS asks to come again, in `after_s` seconds (None: it does not say when)."""
+
+    def __init__(self, message: str, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.after_s = after_s

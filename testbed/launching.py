@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from emulator.errors import WrongState
-from emulator.places import DICOMWEB_PORT, pacs_address
 from emulator.topology import Site, Topology, Training, dump
 from emulator.worlds import World
+from nodes import pacs
 from testbed import runs
 from testbed.machine import processors
 from trainer.config import LaunchConfig, SitePlace, read
@@ -57,7 +57,7 @@ def _place(site: Site, folder: Path) -> SitePlace:
     return SitePlace(
         name=site.name,
         place=f"{site.name}/worker",
-        pacs_url=f"http://{pacs_address(site.index)}:{DICOMWEB_PORT}/dicom-web",
+        endpoint=pacs.get(site.pacs.flavour).endpoint(site),
         cache_folder=folder / WORKERS / site.name,
     )
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.places import CONTROL_PORT, HUB_ADDRESS, MODEL_PORT, UPDATE_PORT, gateway_address, worker_address
 from emulator.topology.resolved import Training
+from nodes.endpoints import Endpoint
 from trainer.errors import WrongInput
 
 
@@ -16,12 +17,13 @@ class _Strict(BaseModel):
 class SitePlace(_Strict):
     """One site: `place` is where its worker runs in the world (`lyon/worker`), or None for this machine's loopback.
 
-    `cache_folder` is the worker's disk: prepared volumes, and its own model where the algorithm keeps models at home.
+    `endpoint` is how its PACS is reached. `cache_folder` is the worker's disk: studies on their way, prepared volumes,
+    and its own model where the algorithm keeps models at home.
     """
 
     name: str
     place: str | None
-    pacs_url: str
+    endpoint: Endpoint
     cache_folder: Path
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
+from nodes.fetched import Fetched
 from trainer.clock.phases import Gate
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -60,8 +61,7 @@ class Done(_Message):
     started: float
     ended: float
     work: float = 0.0
-    rx: int = 0
-    tx: int = 0
+    pulls: list[Fetched] = []
 
 
 StageMessage = Annotated[Ask | Done, Field(discriminator="say")]

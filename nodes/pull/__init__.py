@@ -1,6 +1,9 @@
-"""Pulling studies from a PACS, as arrays."""
+"""Pulling studies from a PACS: to a store on disk, and from there to arrays."""
 
-from nodes.pull.dicomweb import DicomWeb, Payload
+from nodes.fetched import Fetched
+from nodes.pull.client import Client
+from nodes.pull.patience import Patience
+from nodes.pull.store import Store
 from nodes.pull.studies import Study, Volume
 
-__all__ = ["DicomWeb", "Payload", "Study", "Volume"]
+__all__ = ["Client", "Fetched", "Patience", "Store", "Study", "Volume"]

@@ -31,14 +31,15 @@ class NotFollowed(Exception):  # noqa: N818 - reads as the sentence it is
     """The file is not in the plain form that is followed here. It need not be wrong."""
 
 
-def find(data: Data, wanted: Mapping[int, bytes]) -> dict[int, Span]:
+def find(data: Data, wanted: Mapping[int, bytes], up_to: int = 0xFFFFFFFF) -> dict[int, Span]:
     """Where the values of the wanted elements (tag to VR) of a file's top level stand; what it lacks is left out.
 
-    Raises NotFollowed where the file is not Explicit VR Little Endian, or is damaged.
+    What comes behind the tag `up_to` is not looked at. Raises NotFollowed where the file is not Explicit VR Little
+    Endian, or is damaged.
     """
     if data[128:132] != b"DICM":
         raise NotFollowed
-    found = within(data, (132, len(data)), {**wanted, _TRANSFER_SYNTAX: b"UI", _CHARACTER_SET: b"CS"})
+    found = within(data, (132, len(data)), {**wanted, _TRANSFER_SYNTAX: b"UI", _CHARACTER_SET: b"CS"}, up_to)
     if _TRANSFER_SYNTAX not in found or cut(data, found[_TRANSFER_SYNTAX]) != _EXPLICIT_LITTLE:
         raise NotFollowed
     if b"\0" in cut(data, found.get(_CHARACTER_SET, (0, 0))):  # pydicom reads no text then
@@ -46,7 +47,7 @@ def find(data: Data, wanted: Mapping[int, bytes]) -> dict[int, Span]:
     return found
 
 
-def within(data: Data, span: Span, wanted: Mapping[int, bytes]) -> dict[int, Span]:
+def within(data: Data, span: Span, wanted: Mapping[int, bytes], up_to: int = 0xFFFFFFFF) -> dict[int, Span]:
     """The same for a bare run of elements, such as one item of a sequence."""
     found: dict[int, Span] = {}
     (place, end), lowest = span, _FIRST_TAG
@@ -59,6 +60,8 @@ def within(data: Data, span: Span, wanted: Mapping[int, bytes]) -> dict[int, Spa
             if wanted[tag] != vr:
                 raise NotFollowed
             found[tag] = (start, stop)
+        if tag >= up_to:
+            break
     return found
 
 

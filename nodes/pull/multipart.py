@@ -2,13 +2,22 @@
 
 from collections.abc import Iterator
 from email.message import Message
+from typing import Final, NamedTuple
 
 from nodes.errors import Unreadable
 
-_LARGEST_PART = 2**30
-_FIRST_MEMORY = 2**20
-_ROOM = 64 * 1024
-_END_OF_HEADERS = b"\r\n\r\n"
+_MEMORY: Final = 4 * 2**20
+_LONGEST_HEADERS: Final = 16 * 1024
+_END_OF_HEADERS: Final = b"\r\n\r\n"
+
+
+class Piece(NamedTuple):
+    """Bytes of a part, to be used before the splitter is fed again. A part of up to 4 MiB comes as one piece that is
+    its `first` and its `last`."""
+
+    data: memoryview
+    first: bool
+    last: bool
 
 
 def boundary_of(content_type: str) -> bytes:
@@ -20,75 +29,78 @@ def boundary_of(content_type: str) -> bytes:
         raise Unreadable(
             f"the PACS answered with Content-Type '{content_type}'; expected multipart/related with a boundary"
         )
-    return boundary.encode("latin-1")
+    return boundary.encode("latin-1", errors="replace")
 
 
 class Splitter:
-    """Splits a body while it is read into memory that the splitter gives out, and gives each part once it is whole.
+    """Splits a body that is fed to it, and gives each part as soon as it is whole, or piece by piece where it is large.
 
-    Nothing is copied and little memory is new (a fresh page costs more than reading it): parts are views of `memory`,
-    which can be handed to the next splitter when the parts of this one are no longer used. Parts must hold binary data;
-    their headers are skipped.
+    It works in one piece of memory of 4 MiB, whatever the body's size: a fresh page costs more than reading it. Parts
+    must hold binary data; their headers are skipped.
     """
 
-    def __init__(self, boundary: bytes, memory: bytearray | None = None) -> None:
+    def __init__(self, boundary: bytes) -> None:
         self._mark = b"\r\n--" + boundary
-        self.memory = memory or bytearray(_FIRST_MEMORY)
-        self.memory[:2] = b"\r\n"  # so that the first boundary looks like all others
-        self._start = 0  # of what is not split yet
+        self._memory = bytearray(_MEMORY)
+        self._memory[:2] = b"\r\n"  # so that the first boundary looks like all others
+        self._view = memoryview(self._memory)
+        self._start = 0  # of what is not given yet
         self._end = 2
         self._scanned = 0  # up to here no boundary starts
         self._ended = False
         self._inside = False  # False while what stands before the first boundary is skipped
+        self._begun = False  # whether a piece of this part has been given
 
-    def room(self) -> memoryview:
-        """Where the next bytes of the body go: 64 KiB."""
-        if len(self.memory) < self._end + _ROOM:
-            self._move()
-        return memoryview(self.memory)[self._end : self._end + _ROOM]
-
-    def _move(self) -> None:
-        """Go on in larger memory. The old one stays for as long as there are parts in it, and so can't be resized."""
-        larger = bytearray(2 * len(self.memory))
-        rest = memoryview(self.memory)[self._start : self._end]
-        larger[: len(rest)] = rest
-        self.memory = larger
-        self._start, self._end, self._scanned = 0, len(rest), self._scanned - self._start
-
-    def read(self, count: int) -> Iterator[memoryview]:
-        """Take the first `count` bytes of the room; gives the parts that they complete.
-
-        Raises Unreadable for a part beyond 1 GiB.
-        """
-        self._end += count
-        while not self._ended:
-            at = self.memory.find(self._mark, self._scanned, self._end)
-            after = at + len(self._mark)
-            if at < 0 or self._end < after + 2:
-                self._scanned = max(self._start, at if at >= 0 else self._end - len(self._mark) + 1)
-                self._bound()
-                return
-            if self._inside:
-                yield self._body(at)
-            self._inside = True
-            self._ended = self.memory[after : after + 2] == b"--"
-            self._start = self._scanned = after
-        self._end = self._start  # what follows the last boundary is nobody's
+    def feed(self, data: bytes) -> Iterator[Piece]:
+        """Take the next bytes of the body; gives the pieces of parts that they complete. Raises Unreadable."""
+        rest = memoryview(data)
+        while rest and not self._ended:
+            if self._end == _MEMORY:
+                self._compact()
+            count = min(len(rest), _MEMORY - self._end)
+            self._view[self._end : self._end + count] = rest[:count]
+            self._end += count
+            rest = rest[count:]
+            yield from self._split()
 
     def finish(self) -> None:
         """Say that nothing more comes; raises Unreadable where the closing boundary is missing."""
         if not self._ended:
-            raise Unreadable(
-                "the PACS's multipart answer ends in the middle: no closing boundary; pull the study again"
-            )
+            raise Unreadable("the PACS's multipart answer ends in the middle: its closing boundary is missing")
 
-    def _body(self, end: int) -> memoryview:
-        start = self.memory.find(_END_OF_HEADERS, self._start, end)
-        if start < 0:
-            # RFC 2046 lets a part have no header at all: then an empty line follows the boundary at once.
-            raise Unreadable("a part of the PACS's multipart answer has no end of its headers")
-        return memoryview(self.memory)[start + len(_END_OF_HEADERS) : end]
+    def _split(self) -> Iterator[Piece]:
+        while not self._ended:
+            at = self._memory.find(self._mark, self._scanned, self._end)
+            after = at + len(self._mark)
+            if at < 0 or self._end < after + 2:
+                self._scanned = max(self._start, at if at >= 0 else self._end - len(self._mark) + 1)
+                yield from self._overflow()
+                return
+            if self._inside:
+                yield self._piece(at, last=True)
+            self._inside, self._begun = True, False
+            self._ended = self._memory[after : after + 2] == b"--"
+            self._start = self._scanned = after
 
-    def _bound(self) -> None:
-        if self._end - self._start > _LARGEST_PART:
-            raise Unreadable(f"a part of the PACS's multipart answer is larger than {_LARGEST_PART >> 20} MiB")
+    def _overflow(self) -> Iterator[Piece]:
+        """Give what there is of a part that fills the memory; what stands before the first boundary goes."""
+        if self._end == _MEMORY and self._start < _MEMORY // 2:
+            if self._inside:
+                yield self._piece(self._scanned, last=False)
+            self._start = self._scanned
+
+    def _compact(self) -> None:
+        left = self._end - self._start
+        self._memory[:left] = self._memory[self._start : self._end]
+        self._start, self._end, self._scanned = 0, left, self._scanned - self._start
+
+    def _piece(self, end: int, last: bool) -> Piece:
+        start, first = self._start, not self._begun
+        if first:
+            self._begun = True
+            start = self._memory.find(_END_OF_HEADERS, self._start, min(end, self._start + _LONGEST_HEADERS))
+            if start < 0:
+                # RFC 2046 lets a part have no header at all: then an empty line follows the boundary at once.
+                raise Unreadable("a part of the PACS's multipart answer has no end of its headers")
+            start += len(_END_OF_HEADERS)
+        return Piece(self._view[start:end], first, last)

@@ -20,12 +20,14 @@ import torch
 from torch import nn
 
 from emulator.topology import Training
+from nodes.endpoints import Endpoint
+from nodes.fetched import Fetched
 from trainer import algorithms, launch, seeds, tasks
 from trainer.aggregation import Update
 from trainer.held_out import split
 from trainer.learning import Learner, Recipe, initial
 from trainer.record import Run
-from trainer.tasks import Sample, Source, Traffic
+from trainer.tasks import Sample, Source
 from trainer.tasks.dementia import Dementia
 
 SITES, STUDIES, ROUNDS, LIMIT = 50, 30, 5, 1.15
@@ -42,12 +44,12 @@ class Noise:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def studies(self) -> tuple[list[str], Traffic]:
-        return [f"1.2.{number}" for number in range(STUDIES)], Traffic()
+    def studies(self) -> list[str]:
+        return [f"1.2.{number}" for number in range(STUDIES)]
 
-    def fetch(self, uid: str) -> tuple[Sample, Traffic]:
+    def fetch(self, uid: str) -> tuple[Sample, Fetched]:
         values = seeds.generator(0, uid).standard_normal(Dementia.shape, dtype=np.float32)
-        return Sample(values.astype(np.float16), int(uid.split(".")[2]) % 3), Traffic(rx=1)
+        return Sample(values.astype(np.float16), int(uid.split(".")[2]) % 3), Fetched(uid, "drawn", "", 1, 1, 0)
 
 
 @tasks.register("noise")
@@ -58,7 +60,7 @@ class NoiseTask:
     view = "noise-1"
     shape = Dementia.shape
 
-    def source(self, url: str) -> Source:
+    def source(self, endpoint: Endpoint, folder: Path) -> Source:
         return Noise()
 
     def warm(self) -> None:

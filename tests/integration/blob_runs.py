@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from loopback import blobs
+
 from emulator.topology import Topology, dump
 from emulator.worlds import World
 from trainer.config import LaunchConfig, SitePlace
@@ -15,7 +17,9 @@ def trained(world: World, run: str, topology: Topology) -> Run:
     folder.mkdir(parents=True)
     (folder / "topology.json").write_text(dump(topology))
     sites = tuple(
-        SitePlace(name=site.name, place=f"{site.name}/worker", pacs_url="blobs:12", cache_folder=folder / site.name)
+        SitePlace(
+            name=site.name, place=f"{site.name}/worker", endpoint=blobs(site.name, 12), cache_folder=folder / site.name
+        )
         for site in topology.sites
     )
     config = LaunchConfig(

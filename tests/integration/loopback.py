@@ -12,6 +12,7 @@ from typing import Any, Self
 import psutil
 
 from emulator.topology import Cohort, Compute, Direction, Hub, Link, Pacs, Site, Topology, Training, dump
+from nodes.endpoints import Endpoint
 from trainer.config import HubPlace, LaunchConfig, SitePlace
 from trainer.record import Run
 
@@ -24,6 +25,11 @@ def free_ports(count: int) -> list[int]:
         for one in taken:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in taken]
+
+
+def blobs(site: str, studies: int | str) -> Endpoint:
+    """What `launch_blobs` takes for a PACS."""
+    return Endpoint(site, "127.0.0.1", f"blobs:{studies}", None)
 
 
 def topology(sites: int, training: Training, studies: int = 12) -> Topology:
@@ -135,7 +141,9 @@ class Trainings:
             world="blobs",
             topology_path=kept,
             sites=tuple(
-                SitePlace(name=site.name, place=None, pacs_url=f"blobs:{studies}", cache_folder=disks / site.name)
+                SitePlace(
+                    name=site.name, place=None, endpoint=blobs(site.name, studies), cache_folder=disks / site.name
+                )
                 for site in world.sites
             ),
             hub=HubPlace(place=None, address="127.0.0.1", control_port=control, model_port=model, update_port=update),

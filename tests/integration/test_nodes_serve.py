@@ -27,7 +27,8 @@ import test_nodes_bake as t
 from emulator.places import pacs_address
 from nodes import pacs
 from nodes.errors import PullFailed
-from nodes.pull import DicomWeb
+from nodes.endpoints import Endpoint
+from nodes.pull import Client, Store
 storage, folder, index = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 site = t.site(index)
 run = lambda *argv: subprocess.run(argv, check=True)
@@ -60,10 +61,12 @@ class Here:
     connect = staticmethod(lambda host, port, timeout_s: socket.create_connection((host, port), timeout_s))
 answer = pacs.get("orthanc").probe(site, Here())
 pulled = []
-with DicomWeb(url + "/dicom-web/") as client:
+endpoint = Endpoint(site.name, pacs_address(index), url + "/dicom-web/", None)
+with Client(endpoint, Store(folder / "store")) as client:
     uids = client.studies()
     for uid in uids:
         study, payload = client.study(uid)
+        client.forget(uid)
         shapes = {modality: volume.values.shape for modality, volume in study.volumes.items()}
         sums = {modality: float(volume.values.sum()) for modality, volume in study.volumes.items()}
         pulled.append({"uid": study.uid, "label": study.label, "patient": study.patient_id,

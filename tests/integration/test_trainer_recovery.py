@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
-from loopback import Started, Trainings
+from loopback import Started, Trainings, blobs
 
 from trainer import record
 from trainer.record.folder import held
@@ -158,7 +158,7 @@ def test_a_worker_that_keeps_dying_is_given_up_and_named_in_every_round(training
 def test_a_run_fails_with_the_reasons_when_nobody_is_left(trainings: Trainings) -> None:
     config = trainings.config("one", sites=2)
     broken = config.model_copy(
-        update={"sites": tuple(site.model_copy(update={"pacs_url": "blobs:x"}) for site in config.sites)}
+        update={"sites": tuple(site.model_copy(update={"endpoint": blobs("x", "x")}) for site in config.sites)}
     )
     started = trainings.launch(broken)
     assert started.ended() == 1
@@ -171,7 +171,7 @@ def test_one_site_whose_pacs_fails_does_not_stop_the_others(trainings: Trainings
     config = trainings.config("one", rounds=2)
     first, *rest = config.sites
     started = trainings.launch(
-        config.model_copy(update={"sites": (first.model_copy(update={"pacs_url": "blobs:x"}), *rest)})
+        config.model_copy(update={"sites": (first.model_copy(update={"endpoint": blobs("x", "x")}), *rest)})
     )
     for entry in started.done()["rounds"]:
         assert set(entry["missing"]) == {"site-01"}

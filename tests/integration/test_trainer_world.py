@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from networks import HUB_LINK, LINKS, quiet
 
-from emulator.places import DICOMWEB_PORT, pacs_address
 from emulator.topology import Cohort, Compute, Hub, Pacs, Site, Topology, Training, dump
 from emulator.worlds import World
 from nodes import cohorts, pacs
@@ -69,7 +68,7 @@ class Trainer:
                 SitePlace(
                     name=site.name,
                     place=f"{site.name}/worker",
-                    pacs_url=f"http://{pacs_address(site.index)}:{DICOMWEB_PORT}/dicom-web",
+                    endpoint=pacs.get("orthanc").endpoint(site),
                     cache_folder=folder / "disks" / site.name,
                 )
                 for site in world.topology.sites

@@ -4,22 +4,22 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emulator.errors import Fell
+from nodes.fetched import Fetched
 from trainer.clock.phases import Gate
 from trainer.messages import Ask, Done
 
 
 @dataclass
 class Pass:
-    """What is told of a gate afterwards: modelled `work` (samples × epochs) and payload bytes, to be filled
-    in behind it.
+    """What is told of a gate afterwards: modelled `work` (samples × epochs) and the studies that were pulled,
+    to be filled in behind it.
     """
 
     work: float = 0.0
-    rx: int = 0
-    tx: int = 0
+    pulls: list[Fetched] = field(default_factory=list)
 
 
 class Stage:
@@ -39,7 +39,7 @@ class Stage:
         started = time.monotonic()
         yield passed
         ended = time.monotonic()
-        self._say(Done(gate=gate, started=started, ended=ended, work=passed.work, rx=passed.rx, tx=passed.tx))
+        self._say(Done(gate=gate, started=started, ended=ended, work=passed.work, pulls=passed.pulls))
 
     def skip(self, gate: Gate) -> None:
         """Say that there is nothing to do behind this gate."""

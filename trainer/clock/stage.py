@@ -27,6 +27,8 @@ class Lost:
     why: str
 
 
+_LONGEST_LINE = 2**26  # a site with ten thousand studies tells each of them at once
+
 Played = TypeVar("Played", bound=Phase)
 Outcry = Callable[[Lost], None]
 
@@ -48,7 +50,7 @@ class Stage:
 
     async def listen(self, site: str, connection: socket.socket) -> None:
         """Hear one worker until it ends."""
-        reader, writer = await asyncio.open_connection(sock=connection)
+        reader, writer = await asyncio.open_connection(sock=connection, limit=_LONGEST_LINE)
         self._writers[site] = writer
         self.changed.set()
         try:
@@ -129,7 +131,7 @@ class Stage:
 def _pass_on(phase: Phase, site: str, message: Ask | Done) -> None:
     now = time.monotonic()
     if isinstance(message, Done):
-        passage = Passage(message.started, message.ended, message.work, message.rx, message.tx)
+        passage = Passage(message.started, message.ended, message.work, tuple(message.pulls))
         phase.done(site, message.gate, passage, now)
     elif message.say == "ask":
         phase.ask(site, message.gate, now)

@@ -223,6 +223,7 @@ class Conductor:
             drops=measured.drops,
             mark=measured.mark,
             findings=findings,
+            pulls=tuple(book.pulls),
         )
 
     def _lose(self, book: Book, lost: Lost) -> None:

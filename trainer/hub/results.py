@@ -10,7 +10,7 @@ from trainer.clock.phases import Phase
 from trainer.clock.real import RealTime
 from trainer.hub.fidelity import LATE_S
 from trainer.messages import Report
-from trainer.record import Bytes, Time
+from trainer.record import Bytes, Pull, Time
 from trainer.record.writer import utc_now
 from trainer.scores import Outcome, pooled, scores
 
@@ -25,7 +25,7 @@ class Book:
     began: float = field(default_factory=time.monotonic)
     missing: dict[str, str] = field(default_factory=dict)
     stretches: list[Stretch] = field(default_factory=list)
-    pulled: dict[str, tuple[int, int]] = field(default_factory=dict)
+    pulls: list[Pull] = field(default_factory=list)
     overruns: dict[str, float] = field(default_factory=dict)
     latest_s: float = 0.0
 
@@ -37,8 +37,7 @@ class Book:
                 self.overruns[site] = max(self.overruns.get(site, 0.0), by_s)
         for site in phase.sites:
             for gate, passage in phase.passed[site].items():
-                rx, tx = self.pulled.get(site, (0, 0))
-                self.pulled[site] = (rx + passage.rx, tx + passage.tx)
+                self.pulls += [Pull(site, fetched) for fetched in passage.pulls]
                 if gate in ("model", "update"):
                     self.latest_s = max(self.latest_s, passage.started - phase.granted_at[site])
 
@@ -65,7 +64,11 @@ class Book:
 
     def pull_bytes(self) -> list[Bytes]:
         """Payload of the pulls by site."""
-        return [Bytes(site, "pull", rx, tx) for site, (rx, tx) in sorted(self.pulled.items()) if rx or tx]
+        added: dict[str, tuple[int, int]] = {}
+        for site, fetched in self.pulls:
+            rx, tx = added.get(site, (0, 0))
+            added[site] = (rx + fetched.rx, tx + fetched.tx)
+        return [Bytes(site, "pull", rx, tx) for site, (rx, tx) in sorted(added.items())]
 
 
 def metrics(reports: dict[str, Report], classes: tuple[str, ...]) -> dict[str, dict[str, float]]:

@@ -2,10 +2,12 @@
 
 import json
 import sqlite3
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from emulator.topology import Topology, revive
+from nodes.fetched import Fetched
 from trainer.errors import NoRun
 from trainer.record import folder as files
 from trainer.record.schema import PURPOSES
@@ -14,6 +16,8 @@ _ALWAYS = ("accuracy", "balanced_accuracy", "loss", "worst_site_accuracy")
 _NOTHING = {"rx_wire": 0, "tx_wire": 0, "rx_payload": 0, "tx_payload": 0}
 _AGAIN = ("rx_retransmitted", "tx_retransmitted", "rx_repeated")
 _DROPS = ("rx_lost", "tx_lost", "rx_overflowed", "tx_overflowed")
+
+_PULL = ("round", "site", *(field.name for field in fields(Fetched)))
 
 _Sites = dict[str, dict[str, dict[str, int]]]
 
@@ -144,6 +148,12 @@ class Run:
         """The rows of a table that an older version's run does not have."""
         there = self._one(f"SELECT count(*) FROM sqlite_master WHERE name = '{table}'")  # noqa: S608 - own names
         return self.connection.execute(f"SELECT * FROM {table}").fetchall() if there else []  # noqa: S608 - own names
+
+    def pulls(self) -> list[dict[str, Any]]:
+        """Every study that came from a PACS: the round, the site, and the fields of `Fetched`. None of a run that an
+        older version made.
+        """
+        return [dict(zip(_PULL, row, strict=True)) for row in self._later("pulls")]
 
     def topology(self) -> Topology:
         """The topology that it ran on."""

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from emulator.fidelity.findings import Finding, Verdict
+from nodes.fetched import Fetched
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,13 @@ class Dropped:
     tx_overflowed: int
 
 
+class Pull(NamedTuple):
+    """A study that came to a site in the round."""
+
+    site: str
+    fetched: Fetched
+
+
 @dataclass(frozen=True)
 class Mark:
     """A world's counters at the moment when a round ended: where the next one begins. `world` names one world."""
@@ -91,3 +100,4 @@ class RoundRecord:
     drops: tuple[Dropped, ...] = ()
     mark: Mark | None = None
     findings: tuple[Finding, ...] = ()
+    pulls: tuple[Pull, ...] = ()

@@ -196,6 +196,7 @@ class Writer:
             self._put("retransmissions", [(kept.number, *astuple(resent)) for resent in kept.resent])
             self._put("drops", [(kept.number, *astuple(dropped)) for dropped in kept.drops])
             self._put("fidelity", [(kept.number, *astuple(finding)) for finding in kept.findings])
+            self._put("pulls", [(kept.number, pull.site, *astuple(pull.fetched)) for pull in kept.pulls])
             if kept.mark is not None:
                 self._set_mark(kept.mark)
             self._database.execute("UPDATE run SET model_sha256 = ?", (kept.model_sha256,))

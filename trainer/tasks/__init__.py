@@ -1,9 +1,9 @@
 """Tasks by name."""
 
-from trainer.tasks.registry import Sample, Source, Task, Traffic, tasks
+from trainer.tasks.registry import Sample, Source, Task, tasks
 
 register = tasks.register
 get = tasks.get
 names = tasks.names
 
-__all__ = ["Sample", "Source", "Task", "Traffic", "get", "names", "register"]
+__all__ = ["Sample", "Source", "Task", "get", "names", "register"]

@@ -1,13 +1,16 @@
 """Controls, mild cognitive impairment and Alzheimer's disease, told apart from T1-weighted MRI and FDG-PET."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from nodes.pull import DicomWeb, Study
+from nodes.endpoints import Endpoint
+from nodes.fetched import Fetched
+from nodes.pull import Client, Store, Study
 from trainer.atlas import Array, Box, load
-from trainer.tasks.registry import Sample, Source, Traffic, tasks
+from trainer.tasks.registry import Sample, Source, tasks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,9 +35,9 @@ class Dementia:
     view = "dementia-1"
     shape: tuple[int, int, int, int] = (len(MODALITIES), *BOX.shape)
 
-    def source(self, url: str) -> Source:
-        """The studies of a PACS, over DICOMweb."""
-        return Pacs(url)
+    def source(self, endpoint: Endpoint, folder: Path) -> Source:
+        """The studies of a PACS."""
+        return Pacs(endpoint, folder)
 
     def warm(self) -> None:
         """The atlas on the grid."""
@@ -50,8 +53,8 @@ class Dementia:
 class Pacs:
     """A site's PACS as a source of samples."""
 
-    def __init__(self, url: str) -> None:
-        self._client = DicomWeb(url)
+    def __init__(self, endpoint: Endpoint, folder: Path) -> None:
+        self._client = Client(endpoint, Store(folder))
 
     def __enter__(self) -> Self:
         return self
@@ -59,14 +62,16 @@ class Pacs:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def studies(self) -> tuple[list[str], Traffic]:
+    def studies(self) -> list[str]:
         """All studies; the list's own bytes are counted on the wire only."""
-        return self._client.studies(), Traffic()
+        return self._client.studies()
 
-    def fetch(self, uid: str) -> tuple[Sample, Traffic]:
-        """One study, pulled whole and prepared."""
-        study, payload = self._client.study(uid)
-        return prepare(study), Traffic(payload.rx, payload.tx)
+    def fetch(self, uid: str) -> tuple[Sample, Fetched]:
+        """One study, pulled and prepared; of its files nothing stays."""
+        study, fetched = self._client.study(uid)
+        sample = prepare(study)
+        self._client.forget(uid)
+        return sample, fetched
 
 
 def prepare(study: Study) -> Sample:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nodes.endpoints import Endpoint
+from nodes.fetched import Fetched
 from trainer.registry import Registry
 
 if TYPE_CHECKING:
@@ -23,17 +25,6 @@ class Sample:
     label: int
 
 
-@dataclass(frozen=True)
-class Traffic:
-    """Payload bytes that a pull took, seen from the site."""
-
-    rx: int = 0
-    tx: int = 0
-
-    def __add__(self, other: "Traffic") -> "Traffic":
-        return Traffic(self.rx + other.rx, self.tx + other.tx)
-
-
 class Source(Protocol):
     """Where a site's samples come from. A context manager: it may hold connections."""
 
@@ -41,12 +32,12 @@ class Source(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def studies(self) -> tuple[list[str], Traffic]:
+    def studies(self) -> list[str]:
         """The UIDs of all studies that the site has."""
         ...
 
-    def fetch(self, uid: str) -> tuple[Sample, Traffic]:
-        """One study, pulled and prepared."""
+    def fetch(self, uid: str) -> tuple[Sample, Fetched]:
+        """One study, pulled and prepared, and how it came."""
         ...
 
 
@@ -59,8 +50,9 @@ class Task(Protocol):
     view: str
     shape: tuple[int, int, int, int]
 
-    def source(self, url: str) -> Source:
-        """The samples of the site whose PACS answers at `url`."""
+    def source(self, endpoint: Endpoint, folder: Path) -> Source:
+        """The samples of the site whose PACS answers there. What is on its way lies in `folder`, on the worker's disk;
+        what an earlier process has left there is not pulled again."""
         ...
 
     def warm(self) -> None:

@@ -13,7 +13,7 @@ from trainer.held_out import Split, split
 from trainer.learning import Learner, Recipe, initial
 from trainer.memory import give_back
 from trainer.messages import Order, Report
-from trainer.tasks.registry import Task, Traffic
+from trainer.tasks.registry import Task
 from trainer.weights import Weights
 from trainer.worker.hub_client import HubClient
 from trainer.worker.shelf import Home
@@ -101,7 +101,7 @@ class Rounds:
             self._stage.skip("pull")
             return
         with self._stage.gate("pull") as passed:
-            _add(passed, self._studies.pull())
+            passed.pulls += self._studies.pull()
             give_back()
 
     def _trained(self, number: int, passed: Pass) -> bytes:
@@ -132,15 +132,10 @@ class Rounds:
         training = self._config.training
         recipe = Recipe(training.batch_size, training.learning_rate, **_options(training.options))
         samples = self._studies.samples(uids)
-        _add(passed, self._studies.take_pulled_again())
+        passed.pulls += self._studies.take_pulled_again()
         return Learner(self._task.network(), samples, recipe, seeds.generator(self._config.seed, purpose))
 
 
 def _options(options: Mapping[str, Any]) -> dict[str, float]:
     """The optimiser's own settings among a training's options."""
     return {name: float(options[name]) for name in ("momentum", "weight_decay") if name in options}
-
-
-def _add(passed: Pass, traffic: Traffic) -> None:
-    passed.rx += traffic.rx
-    passed.tx += traffic.tx

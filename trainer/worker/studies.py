@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+from nodes.errors import PullFailed
+from nodes.fetched import Fetched
 from trainer.config import SitePlace
-from trainer.tasks.registry import Sample, Source, Task, Traffic
+from trainer.tasks.registry import Sample, Source, Task
 from trainer.worker.shelf import Shelf
 
 
@@ -20,34 +22,42 @@ class Studies:
         self._shelf = Shelf(place.cache_folder / task.view) if keep else None
         self._held: dict[str, Sample] = {}
         self.labels: dict[str, int] = {}
-        self._pulled_again = Traffic()
+        self._pulled_again: list[Fetched] = []
 
     @property
     def all_here(self) -> bool:
         """Whether nothing has to be pulled."""
         return bool(self.labels) and all(self._is_here(uid) for uid in self.labels)
 
-    def pull(self) -> Traffic:
-        """Pulls what is not here; the payload bytes that it took."""
-        with self._task.source(self._place.pacs_url) as source:
-            uids, traffic = source.studies()
-            labels = {}
-            for uid in sorted(uids):
+    def pull(self) -> list[Fetched]:
+        """Pulls what is not here; how each study came. One that can't be had does not keep the others from coming;
+        then raises PullFailed that names all of them."""
+        came: list[Fetched] = []
+        labels, failures = {}, []
+        with self._source() as source:
+            for uid in sorted(source.studies()):
                 sample = None if self._shelf is None else self._shelf.get(uid)
-                if sample is None:
-                    sample, its = self._fetch(source, uid)
-                    traffic += its
-                labels[uid] = sample.label
-            self.labels = labels
-        return traffic
+                try:
+                    if sample is None:
+                        sample, fetched = self._fetch(source, uid)
+                        came.append(fetched)
+                except PullFailed as error:
+                    failures.append(error)
+                else:
+                    labels[uid] = sample.label
+        if failures:
+            more = f" (and {len(failures) - 1} more studies)" if len(failures) > 1 else ""
+            raise type(failures[0])(f"{failures[0]}{more}")
+        self.labels = labels
+        return came
 
     def samples(self, uids: Iterable[str]) -> list[Sample]:
         """These samples. One that has been damaged on the disk is pulled again (see `take_pulled_again`)."""
         return [self._sample(uid) for uid in uids]
 
-    def take_pulled_again(self) -> Traffic:
-        """Payload bytes of what had to be pulled again since the last asking."""
-        taken, self._pulled_again = self._pulled_again, Traffic()
+    def take_pulled_again(self) -> list[Fetched]:
+        """What had to be pulled again since the last asking."""
+        taken, self._pulled_again = self._pulled_again, []
         return taken
 
     def forget(self) -> None:
@@ -61,15 +71,18 @@ class Studies:
         found = self._held.get(uid) if self._shelf is None else self._shelf.get(uid)
         if found is not None:
             return found
-        with self._task.source(self._place.pacs_url) as source:
-            sample, traffic = self._fetch(source, uid)
-        self._pulled_again += traffic
+        with self._source() as source:
+            sample, fetched = self._fetch(source, uid)
+        self._pulled_again.append(fetched)
         return sample
 
-    def _fetch(self, source: Source, uid: str) -> tuple[Sample, Traffic]:
-        sample, traffic = source.fetch(uid)
+    def _source(self) -> Source:
+        return self._task.source(self._place.endpoint, self._place.cache_folder / "pulling")
+
+    def _fetch(self, source: Source, uid: str) -> tuple[Sample, Fetched]:
+        sample, fetched = source.fetch(uid)
         if self._shelf is None:
             self._held[uid] = sample
         else:
             self._shelf.put(uid, sample)
-        return sample, traffic
+        return sample, fetched

@@ -1,6 +1,7 @@
 import io
+import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import pydicom
@@ -109,9 +110,18 @@ def test_bytes_that_are_no_dicom_are_refused_and_never_crash(noise: bytes) -> No
             Assembly().add(data)
 
 
-def fed(splitter: Splitter, chunk: bytes) -> Iterator[memoryview]:
-    splitter.room()[: len(chunk)] = chunk
-    yield from splitter.read(len(chunk))
+def parts_of(splitter: Splitter, chunks: Iterable[bytes]) -> list[bytes]:
+    """The parts, put together from their pieces."""
+    found: list[bytearray] = []
+    ended = True
+    for chunk in chunks:
+        for data, first, last in splitter.feed(chunk):
+            assert first == ended
+            if first:
+                found.append(bytearray())
+            found[-1] += data
+            ended = last
+    return [bytes(part) for part in found]
 
 
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=6), st.lists(st.integers(1, 60), min_size=1, max_size=9))
@@ -119,33 +129,42 @@ def test_parts_come_out_whole_however_the_bytes_are_cut(parts: list[bytes], cuts
     mark = b"b0undary"
     body = b"".join(b"\r\n--" + mark + b"\r\nContent-Type: application/dicom\r\n\r\n" + part for part in parts)
     body = body[2:] + b"\r\n--" + mark + b"--\r\n"
-    splitter, found, place, turn = Splitter(mark), [], 0, 0
-    while place < len(body):
-        width = cuts[turn % len(cuts)]
-        found += list(fed(splitter, body[place : place + width]))
-        place, turn = place + width, turn + 1
+    chunks, place = [], 0
+    for width in itertools.cycle(cuts):
+        chunks.append(body[place : place + width])
+        place += width
+        if place >= len(body):
+            break
+    splitter = Splitter(mark)
+    assert parts_of(splitter, chunks) == parts
     splitter.finish()
-    assert found == parts
 
 
-def test_parts_outlive_the_growth_of_the_memory_they_were_read_into() -> None:
-    parts = [bytes([number]) * size for number, size in enumerate((700_000, 100, 900_000, 3_000_000, 5))]
+def test_parts_larger_than_the_memory_come_in_pieces_and_those_beside_them_whole() -> None:
+    sizes = (700_000, 100, 9_000_000, 4_194_304, 0, 20_000_001, 5)
+    parts = [random.Random(size).randbytes(size) for size in sizes]  # noqa: S311 - noise, not a secret
     body = b"".join(b"--b\r\n\r\n" + part + b"\r\n" for part in parts) + b"--b--"
-    memory: bytearray | None = None
-    for _ in range(2):
-        splitter, found = Splitter(b"b", memory), []
-        for place in range(0, len(body), 65_536):
-            found += list(fed(splitter, body[place : place + 65_536]))
+    for width in (65_536, 10_000_000):
+        splitter = Splitter(b"b")
+        chunks = [body[place : place + width] for place in range(0, len(body), width)]
+        assert parts_of(splitter, chunks) == parts
         splitter.finish()
-        assert found == parts
-        memory = splitter.memory
-    assert splitter.room().nbytes == 65_536
+
+
+@given(st.binary(max_size=2000), st.sampled_from([b"b", b"--", b"\r\n", b"\0"]), st.integers(1, 2000))
+def test_whatever_comes_is_split_or_refused(noise: bytes, boundary: bytes, width: int) -> None:
+    splitter = Splitter(boundary)
+    try:
+        parts_of(splitter, [noise[place : place + width] for place in range(0, len(noise), width)])
+        splitter.finish()
+    except Unreadable:
+        pass
 
 
 def test_an_answer_that_is_cut_short_is_noticed() -> None:
     splitter = Splitter(b"x")
-    assert list(fed(splitter, b"--x\r\nA: b\r\n\r\nhalf a part")) == []
-    with pytest.raises(Unreadable, match="no closing boundary"):
+    assert parts_of(splitter, [b"--x\r\nA: b\r\n\r\nhalf a part"]) == []
+    with pytest.raises(Unreadable, match="closing boundary is missing"):
         splitter.finish()
 
 

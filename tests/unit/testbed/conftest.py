@@ -6,6 +6,7 @@ import pytest
 from face_networks import Recorded, network
 
 from emulator.topology import Topology, dump
+from nodes.endpoints import Endpoint
 from trainer.config import LaunchConfig, SitePlace
 from trainer.record import Bytes, RoundRecord, Time, Writer
 from trainer.record.writer import prepare
@@ -28,7 +29,12 @@ def recorded(home: Path) -> Recorded:
         folder.mkdir(parents=True)
         (folder / "topology.json").write_text(dump(topology))
         places = tuple(
-            SitePlace(name=s.name, place=None, pacs_url="http://127.0.0.1/", cache_folder=folder / s.name)
+            SitePlace(
+                name=s.name,
+                place=None,
+                endpoint=Endpoint(s.name, "127.0.0.1", None, None),
+                cache_folder=folder / s.name,
+            )
             for s in topology.sites
         )
         config = LaunchConfig(

@@ -1,17 +1,20 @@
 """The record: what is written is read back, and what was lost is said."""
 
 import sqlite3
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from emulator.topology import Training
+from nodes.endpoints import Endpoint
+from nodes.fetched import Fetched
 from trainer.config import LaunchConfig, SitePlace, read
 from trainer.errors import CannotResume, NoRun, RunBusy, WrongInput
-from trainer.record import Bytes, Dropped, Lock, Lost, Mark, Resent, RoundRecord, Run, Time, Writer, runs
+from trainer.record import Bytes, Dropped, Lock, Lost, Mark, Pull, Resent, RoundRecord, Run, Time, Writer, runs
 from trainer.record.writer import prepare
 
+LYON = Endpoint("lyon", "127.0.0.1", "http://127.0.0.1:1/", 104)
 TRAINING = Training("dementia", "fedavg", 2, 1, 8, 0.05, 0.25, True, {"momentum": 0.5})
 
 
@@ -23,7 +26,7 @@ def config(tmp_path: Path) -> LaunchConfig:
         run_folder=tmp_path / "runs" / "20260101-one",
         world="w",
         topology_path=tmp_path / "topology.json",
-        sites=(SitePlace(name="lyon", place=None, pacs_url="http://127.0.0.1:1/", cache_folder=tmp_path / "c"),),
+        sites=(SitePlace(name="lyon", place=None, endpoint=LYON, cache_folder=tmp_path / "c"),),
         seed=7,
         training=TRAINING,
     )
@@ -77,23 +80,29 @@ def test_a_round_is_read_back_as_it_was_written(config: LaunchConfig) -> None:
     run.close()
 
 
-def test_retransmissions_drops_and_the_traffic_of_lost_rounds_are_told_beside_the_ledger(config: LaunchConfig) -> None:
+def test_retransmissions_drops_pulls_and_the_traffic_of_lost_rounds_are_told_beside_the_ledger(
+    config: LaunchConfig,
+) -> None:
     prepare(config)
     marks = [Mark("world-1", (Bytes("lyon", "update", at, 2 * at, 1, 2),)) for at in (10, 20, 30)]
     with Writer(config.run_folder) as writer:
         assert writer.mark is None
         writer.begin_counting(marks[0], 1, None)
         kept = round_record(1, writer.keep(b"model"))
+        came = Fetched("1.2.3", "c-get", "no wado-rs: it speaks no DICOMweb", 24, 900_000, 400, 1, 0, 0.5)
         resent, dropped = Resent("lyon", "update", 0, 150, 0), Dropped("lyon", 1, 2, 3, 4)
-        writer.close_round(replace(kept, resent=(resent,), drops=(dropped,), mark=marks[1]))
+        writer.close_round(
+            replace(kept, resent=(resent,), drops=(dropped,), mark=marks[1], pulls=(Pull("lyon", came),))
+        )
         assert writer.mark == marks[1]
     for _ in range(2):  # it was killed twice before the round became whole
         with Writer(config.run_folder) as writer:
             writer.begin_counting(marks[2], 2, Lost((Bytes("lyon", "update", 10, 20, 1, 1),)))
             assert writer.mark == marks[2]
     run = Run.open(config.run_folder.parent.parent)
-    cost = run.cost()
+    cost, pulls = run.cost(), run.pulls()
     run.close()
+    assert pulls == [{"round": 1, "site": "lyon", **asdict(came)}]
     (entry,) = cost["rounds"]
     assert entry["sites"]["lyon"]["update"]["tx_retransmitted"] == 150
     assert "tx_retransmitted" not in entry["sites"]["lyon"]["control"]  # not measured is not nothing

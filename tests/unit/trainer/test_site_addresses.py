@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from emulator.places import HUB_ADDRESS, pacs_address
+from nodes.endpoints import Endpoint
 from trainer.config import SitePlace, address_of, addresses_of
 
 MOST_SITES = 2000
 
 
 def _place(name: str, place: str | None) -> SitePlace:
-    return SitePlace(name=name, place=place, pacs_url="http://pacs/", cache_folder=Path("/nowhere"))
+    return SitePlace(
+        name=name, place=place, endpoint=Endpoint(name, "pacs", "http://pacs/", None), cache_folder=Path("/nowhere")
+    )
 
 
 def test_in_a_world_a_site_is_its_worker_and_its_gateway() -> None:

@@ -1,0 +1,180 @@
+"""The pull: from any PACS to the worker's store, the best way that it offers, and on from where it was cut."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from nodes.endpoints import Endpoint
+from nodes.errors import Cut, Declined, PullFailed, Unreadable
+from nodes.fetched import Fetched
+from nodes.pull import c_get, c_move, wado_rs, ways
+from nodes.pull.intake import Intake
+from nodes.pull.links import Links
+from nodes.pull.listing import Entry
+from nodes.pull.patience import Patience, Tries
+from nodes.pull.store import Holding, Store
+from nodes.pull.studies import Assembly, Study
+
+_ = (wado_rs, c_get, c_move)  # the ways: known by being imported
+
+
+class Client:
+    """Pulls studies from one PACS into a store. A context manager; blocking.
+
+    What a PACS can't do is found out once, by trying it, and remembered for as long as the client lives.
+    """
+
+    def __init__(self, endpoint: Endpoint, store: Store, patience: Patience | None = None) -> None:
+        self._endpoint = endpoint
+        self._store = store
+        self._patience = patience or Patience()
+        self._links = Links(endpoint, self._patience)
+        self._expected: dict[str, int | None] = {}
+        self._ways: dict[str, ways.Way] = {}
+        self.refusals: dict[str, str] = {}
+        """Ways that this PACS does not offer, and how that showed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._links.close()
+
+    def studies(self) -> list[str]:
+        """The UIDs of all studies, sorted; raises PullFailed."""
+        tries = Tries(self._patience)
+        while True:
+            try:
+                listed = self._links.studies()
+                break
+            except Cut as error:
+                tries.again(error, progress=False)
+            except PullFailed as error:
+                raise type(error)(f"{self._endpoint.site}: {error}") from error
+        self._expected = {entry.uid: entry.instances for entry in listed}
+        return list(self._expected)
+
+    def study(self, uid: str) -> tuple[Study, Fetched]:
+        """A study as volumes: pulled, where the store does not have it already, and put together slice by slice.
+
+        An instance that proves damaged is fetched once more. Raises PullFailed that names site, study and instance.
+        """
+        holding, fetched = self.pull(uid)
+        try:
+            return assembled(holding), fetched
+        except Unreadable as error:
+            raise Unreadable(f"{self._endpoint.site}: study {uid}: {error}") from error
+
+    def forget(self, uid: str) -> None:
+        """Take a study out of the store."""
+        self._store.holding(uid).forget()
+
+    def pull(self, uid: str) -> tuple[Holding, Fetched]:
+        """All instances of a study, verified and kept; raises PullFailed that names site and study."""
+        began = time.monotonic()
+        holding = self._store.holding(uid)
+        intake, tries = Intake(holding), Tries(self._patience)
+        failed: dict[str, PullFailed] = {}
+        for name in [one for one in ways.ORDER if one not in self.refusals]:
+            try:
+                self._by(name, intake, tries)
+            except PullFailed as error:
+                self._links.hang_up(whole=False)
+                failed[name] = error
+                continue
+            why = self._why(failed, intake)
+            self._remember(failed)
+            seconds = time.monotonic() - began
+            return holding, Fetched(
+                uid, name, why, len(holding), intake.rx, intake.tx, tries.count, intake.doubled, seconds
+            )
+        raise PullFailed(f"{self._endpoint.site}: study {uid} could not be pulled: {self._why(failed, intake)}")
+
+    def _why(self, failed: Mapping[str, PullFailed], intake: Intake) -> str:
+        """Why the better ways were not it, in their order."""
+        reasons = {**self.refusals, **failed}
+        said = [f"no {name}: {reasons[name]}" for name in ways.ORDER if name in reasons]
+        return "; ".join((*said, *dict.fromkeys(intake.noted))) or "the best"
+
+    def _remember(self, failed: Mapping[str, PullFailed]) -> None:
+        """What another way could give is no fault of the study: these ways are not tried again."""
+        self.refusals |= {name: str(error) for name, error in failed.items() if isinstance(error, Declined | Cut)}
+
+    def _by(self, name: str, intake: Intake, tries: Tries) -> None:
+        """One way, as often as it takes."""
+        while True:
+            before = len(intake.holding)
+            try:
+                self._through(self._way(name), intake)
+                return
+            except Cut as error:
+                self._links.hang_up(whole=False)
+                tries.again(error, progress=len(intake.holding) > before)
+
+    def _way(self, name: str) -> ways.Way:
+        if name not in self._ways:
+            if name not in self._endpoint.retrieve:
+                self.refusals[name] = "the hospital does not allow it"
+                raise Declined(self.refusals[name])
+            way = ways.get(name)(self._links)
+            if why := way.lacks():
+                self.refusals[name] = why
+                raise Declined(why)
+            self._ways[name] = way
+        return self._ways[name]
+
+    def _through(self, way: ways.Way, intake: Intake) -> None:
+        """The whole study where nothing of it is here, then what it lacks; raises Unreadable where it still does."""
+        if not len(intake.holding):
+            way.whole(intake)
+            if self._sound(intake):
+                return
+        missing = self._missing(intake)
+        if missing is None:
+            way.whole(intake)  # what is here already comes again, and is not kept twice
+            missing = []
+        elif missing:
+            way.some(intake, missing)
+        lacking = [entry.uid for entry in missing if entry.uid not in intake.holding]
+        if lacking or not len(intake.holding):
+            raise Unreadable(_lacking(lacking, intake))
+
+    def _missing(self, intake: Intake) -> list[Entry] | None:
+        """What the PACS has of the study and we have not; None where it does not say what it has."""
+        try:
+            listed = self._links.instances(intake.study)
+        except Cut:
+            raise
+        except PullFailed as error:
+            intake.noted.append(str(error))
+            return None
+        return [entry for entry in listed if entry.uid not in intake.holding]
+
+    def _sound(self, intake: Intake) -> bool:
+        """Whether what came as a whole was the whole, as far as the PACS says."""
+        expected = self._expected.get(intake.study)
+        return (
+            bool(intake.holding) and not intake.refused and not intake.noted and len(intake.holding) >= (expected or 0)
+        )
+
+
+def _lacking(missing: Sequence[str], intake: Intake) -> str:
+    said = [f"instance {uid}: {intake.refused.get(uid, 'it did not come')}" for uid in missing[:3]]
+    more = [f"and {len(missing) - 3} more"] if len(missing) > 3 else []
+    said += more or [f"{called}: {why}" for called, why in intake.refused.items() if called not in missing][:3]
+    return "; ".join((*said, *intake.noted)) or "the PACS sent no instance"
+
+
+def assembled(holding: Holding) -> Study:
+    """A study from its instances; raises Unreadable that names one that is damaged."""
+    assembly = Assembly()
+    for instance, data in holding.views():
+        try:
+            assembly.add(data)
+        except Unreadable as error:
+            raise Unreadable(f"instance {instance.uid}: {error}") from error
+    return assembly.study(holding.study)

@@ -1,0 +1,41 @@
+"""Listing over DIMSE (C-FIND, Study Root)."""
+
+from collections.abc import Callable
+
+from nodes.pull.dimse import commands
+from nodes.pull.dimse.association import Association
+from nodes.pull.listing import Entry, StudyEntry
+from nodes.pull.packs import checked_uid
+
+CLASS, INSTANCE, STUDY, SERIES, COUNT = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00201208
+
+
+class Finder:
+    """Asks a DICOM application entity what it has. Some give one answer an instance at every level, so that an answer
+    may come many times."""
+
+    def __init__(self, association: Callable[[], Association]) -> None:
+        self._association = association
+
+    def studies(self) -> list[StudyEntry]:
+        """All studies."""
+        found: dict[str, StudyEntry] = {}
+        for answer in self._association().find("STUDY", {STUDY: "", COUNT: ""}):
+            uid = checked_uid(commands.text(answer, STUDY), "a study's UID")
+            count = commands.text(answer, COUNT)
+            found[uid] = StudyEntry(uid, int(count) if count.isdigit() else None)
+        return [found[uid] for uid in sorted(found)]
+
+    def instances(self, study: str) -> list[Entry]:
+        """All instances of a study, series by series."""
+        association = self._association()
+        series = {
+            checked_uid(commands.text(answer, SERIES), f"a series of study {study}")
+            for answer in association.find("SERIES", {STUDY: study, SERIES: ""})
+        }
+        found: dict[str, Entry] = {}
+        for one in sorted(series):
+            for answer in association.find("IMAGE", {STUDY: study, SERIES: one, INSTANCE: "", CLASS: ""}):
+                uid = checked_uid(commands.text(answer, INSTANCE), f"an instance of series {one}")
+                found[uid] = Entry(uid, one, commands.text(answer, CLASS))
+        return list(found.values())
