@@ -140,10 +140,10 @@ def wait_until_closed(world: World, places: Sequence[str], port: int) -> None:
 
 
 @contextlib.contextmanager
-def iperf3_server(world: World, port: int) -> Iterator[None]:
-    """One at the hub, for one test."""
-    server = world.run("hub", ["iperf3", "-s", "-1", "-p", str(port)], stdout=subprocess.DEVNULL)
-    wait_until_listening(world, "hub", port)
+def iperf3_server(world: World, port: int, place: str = "hub") -> Iterator[None]:
+    """One, for one test."""
+    server = world.run(place, ["iperf3", "-s", "-1", "-p", str(port)], stdout=subprocess.DEVNULL)
+    wait_until_listening(world, place, port)
     try:
         yield
     finally:

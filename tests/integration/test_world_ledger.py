@@ -61,10 +61,9 @@ def _traffic(world: World, port: int, *more: str) -> None:
 def _moved_here(world: World) -> None:
     """As for a C-MOVE: the PACS calls the worker."""
     address = worker_address(next(site.index for site in world.topology.sites if site.name == SITE))
-    server = world.run(f"{SITE}/worker", ["iperf3", "-s", "-1", "-p", str(MOVE_PORT)], stdout=subprocess.DEVNULL)
-    time.sleep(0.3)
-    assert world.output(f"{SITE}/pacs", ["iperf3", "-c", address, "-p", str(MOVE_PORT), "-n", "3M"])[0] == 0
-    server.wait()
+    with iperf3_server(world, MOVE_PORT, f"{SITE}/worker"):
+        assert world.output(f"{SITE}/pacs", ["iperf3", "-c", address, "-p", str(MOVE_PORT), "-n", "3M"])[0] == 0
+    wait_until_closed(world, [f"{SITE}/worker", f"{SITE}/pacs"], MOVE_PORT)
 
 
 def test_the_parts_add_up_to_the_interfaces_total(network: World) -> None:
