@@ -26,8 +26,10 @@ from nodes.cohorts import scanners
 from nodes.cohorts.entries import seal, storage_of
 from nodes.cohorts.keys import entropy
 from nodes.dicom.archive import packed, study_files
+from nodes.dicom.dialects import spoken
 from nodes.dicom.study import Context
 from nodes.errors import TestbedError
+from nodes.pacs.habits import writes_of
 from nodes.phantoms.studio import Studio
 from nodes.phantoms.subjects import LABELS, Label, Subject, draw
 
@@ -60,9 +62,10 @@ def studies(studio: Studio, order: Order) -> Iterator[bytes]:
     cohort = order.cohort
     context = Context(order.site, order.seed, scanners.get(cohort.scanner))
     protocol = np.random.SeedSequence(entropy(order.seed, order.site, "scanner"))
+    writes = writes_of(order.pacs)
     for subject in subjects(cohort, order.site, order.seed):
         pictures = studio.pictures(subject, cohort.scanner, cohort.modalities, protocol)
-        yield packed(study_files(context, subject, pictures, cohort.storage))
+        yield packed(spoken(study_files(context, subject, pictures, cohort.storage), writes))
 
 
 def fill(studio: Studio, order: Order, port: int) -> None:

@@ -78,8 +78,8 @@ class Writes(Form):
     syntax: Literal["explicit", "implicit", "deflated", "rle", "jpeg-lossless", "jpeg-ls", "jpeg-2000"] = Field(
         default="explicit", description="the transfer syntax in which it stores"
     )
-    charset: Literal["ISO_IR 6", "ISO_IR 100", "ISO_IR 192", "ISO 2022 IR 87"] = Field(
-        default="ISO_IR 6", description="Specific Character Set; names of patients use it"
+    charset: Literal["ISO_IR 6", "ISO_IR 100", "ISO_IR 192", "ISO 2022 IR 87"] | None = Field(
+        default=None, description="Specific Character Set; names of patients use it. Left out, names are plain ASCII"
     )
     private: bool = Field(default=False, description="private attributes, of two creators")
     missing_type2: bool = Field(default=False, description="attributes of type 2 are left out")
@@ -94,6 +94,17 @@ class Habits(Form):
     dimse: Dimse | Literal[False] = Field(default_factory=Dimse, description="false: it speaks no DIMSE")
     web: Web = Field(default_factory=Web)
     writes: Writes = Field(default_factory=Writes)
+
+
+def writes_of(pacs: Pacs) -> Writes:
+    """How a profile's archive writes, whatever its flavour (whose form has checked it)."""
+    return Writes.model_validate(pacs.options.get("writes", {}))
+
+
+def storage_key(writes: Writes) -> dict[str, Any]:
+    """What `writes` adds to a flavour's `storage_key`: nothing where the archive writes as phantoms are made."""
+    said = writes.model_dump(exclude_defaults=True)
+    return {"writes": said} if said else {}
 
 
 def aet_of(site: str, habits: Habits) -> str:

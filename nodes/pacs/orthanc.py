@@ -15,7 +15,7 @@ from nodes.errors import PullFailed, WrongInput
 from nodes.pacs import fronting
 from nodes.pacs import orthanc_settings as settings
 from nodes.pacs.flavours import Filler, PacsAnswer, Reach, register
-from nodes.pacs.habits import aet_of
+from nodes.pacs.habits import aet_of, storage_key
 from nodes.pacs.orthanc_habits import OrthancHabits, checked, serves_itself
 from nodes.pacs.orthanc_release import Installed
 
@@ -82,9 +82,9 @@ class Orthanc:
         return endpoint if serves_itself(habits.web) else fronting.through_gateway(site, habits.web, endpoint)
 
     def storage_key(self, pacs: Pacs) -> Mapping[str, Any]:
-        """What of a profile changes the bytes on disk."""
+        """What of a profile changes the bytes on disk: how its scanners write, and whether it compresses."""
         habits = checked(pacs)
-        return {"compression": True} if habits.compression else {}
+        return {**storage_key(habits.writes), **({"compression": True} if habits.compression else {})}
 
     @contextmanager
     def fill(self, storage: Path, port: int, pacs: Pacs) -> Iterator[Filler]:

@@ -1,0 +1,65 @@
+"""What a site's archive is said to write is what its PACS keeps: Orthanc, on a loopback port."""
+
+import hashlib
+import socket
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from emulator.topology.resolved import Pacs
+from nodes import pacs
+from nodes.cohorts import scanners
+from nodes.dicom.archive import packed, study_files
+from nodes.dicom.dialects import spoken
+from nodes.dicom.study import Context
+from nodes.dicom.syntaxes import SYNTAXES
+from nodes.pacs.habits import Writes
+from nodes.phantoms.studio import Studio
+from nodes.phantoms.subjects import draw
+
+pytestmark = pytest.mark.integration
+
+DIALECTS = [
+    *(Writes.model_validate({"syntax": syntax}) for syntax in SYNTAXES),
+    Writes(charset="ISO 2022 IR 87"),
+    Writes(charset="ISO_IR 192"),
+    Writes(private=True),
+    Writes(missing_type2=True),
+    Writes(wrong_vr=True),
+]
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+@pytest.fixture(scope="module")
+def slices() -> list[bytes]:
+    subject = draw(1, "ad", np.random.SeedSequence((7, 1)))
+    pictures = Studio().pictures(subject, "1.5T", ("mr",), np.random.SeedSequence(5))
+    return study_files(Context("lyon", 7, scanners.get("1.5T")), subject, pictures, "single-frame")
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_orthanc_keeps_every_dialect_to_the_byte_and_of_a_doubled_uid_the_first(
+    slices: list[bytes], tmp_path: Path
+) -> None:
+    written = [spoken([file], writes)[0] for file, writes in zip(slices, DIALECTS, strict=False)]
+    twice = spoken(slices[-1:], Writes(doubled_uids=True))
+    port, storage = free_port(), tmp_path / "storage"
+    storage.mkdir()
+    with pacs.get("orthanc").fill(storage, port, Pacs("p", "orthanc")) as server:
+        server.put(packed(written + twice))
+        assert server.count().instances == len(DIALECTS) + 1
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as orthanc:
+            names = orthanc.get("/instances").json()
+            kept = {digest(orthanc.get(f"/instances/{name}/file").content) for name in names}
+    assert kept == {digest(file) for file in [*written, twice[0]]}
