@@ -23,6 +23,7 @@ Variation = Annotated[float, Measured(replace(SHARE, example="10%"), "0%", "100%
 Tolerance = Annotated[float, Measured(replace(DURATION, example="1ms"), "0ms", "10s")]
 ComputeTime = Annotated[float, Measured(replace(DURATION, example="30ms"), "0ms", "60min")]
 Studies = Annotated[int, Whole("a number of studies", 1, MOST_STUDIES)]
+Spoilt = Annotated[float, Measured(replace(SHARE, example="5%"), "0%", "100%")]
 ClassShare = Annotated[float, Number("a share of the studies", 0, 1)]
 LinkName = Annotated[str, Word("a link profile", "links")]
 PacsName = Annotated[str, Word("a PACS profile", "pacs")]
@@ -93,6 +94,35 @@ def _scanner_variant(value: Any) -> str:
     return "=drawn" if isinstance(value, list) else "=one"
 
 
+class DefectsDocument(Form):
+    """What is wrong with some of the studies, on purpose: the share of them that has each defect; none has two."""
+
+    broken_pixels: Spoilt = Field(default=0.0, alias="broken-pixels", description="half of a picture's pixels is lost")
+    burnt_in_text: Spoilt = Field(default=0.0, alias="burnt-in-text", description="a name is written into the pixels")
+    doubled_slice: Spoilt = Field(default=0.0, alias="doubled-slice", description="a slice is there twice")
+    identifying_attributes: Spoilt = Field(
+        default=0.0, alias="identifying-attributes", description="a person is named in the image's comments"
+    )
+    inconsistent_geometry: Spoilt = Field(
+        default=0.0, alias="inconsistent-geometry", description="a slice has another spacing or orientation"
+    )
+    intensity_outlier: Spoilt = Field(default=0.0, alias="intensity-outlier", description="a slice is far too bright")
+    missing_slice: Spoilt = Field(default=0.0, alias="missing-slice", description="a slice is not there")
+    two_volumes: Spoilt = Field(default=0.0, alias="two-volumes", description="two volumes share one series")
+    wrong_modality: Spoilt = Field(default=0.0, alias="wrong-modality", description="a series says another modality")
+
+    @model_validator(mode="after")
+    def _leaves_no_study_two(self) -> Self:
+        total = sum(self.shares().values())
+        if total > 1 + 1e-9:
+            raise refusal("shares of defects that add up to 100% at most", f"these add up to {100 * total:g}%")
+        return self
+
+    def shares(self) -> dict[str, float]:
+        """The kinds that there are, by their names, and their shares of the studies."""
+        return {kind: share for kind, share in self.model_dump(by_alias=True).items() if share}
+
+
 class CohortDocument(Form):
     """The studies of a site, or of each site of a group."""
 
@@ -124,6 +154,7 @@ class CohortDocument(Form):
     storage: Literal["single-frame", "multi-frame"] | None = Field(
         default=None, description="one file a slice, or one Enhanced multi-frame file a series"
     )
+    defects: DefectsDocument | None = Field(default=None, description="what is wrong with some of them, on purpose")
 
 
 class ComputeDocument(Form):
@@ -238,6 +269,10 @@ class TrainingDocument(Form):
     options: dict[str, Any] = Field(default_factory=dict, description="options of the task and the algorithm")
     clock: Literal["emulated", "real"] = Field(
         default="emulated", description="emulated jumps over modelled computing; real waits for it"
+    )
+    curation: Literal["keep", "drop", "stop"] = Field(
+        default="keep",
+        description="what findings in a study lead to: it is kept where it can be assembled, dropped, or the run stops",
     )
 
 

@@ -50,3 +50,15 @@ def apportioned(count: int, shares: Sequence[float]) -> Mapping[str, int]:
     for i in by_remainder[: count - sum(counts)]:
         counts[i] += 1
     return dict(zip(CLASSES, counts, strict=True))
+
+
+def defects(shares: Mapping[str, float], count: int) -> Mapping[str, int]:
+    """How many of `count` studies have each defect: the nearest whole number, but one at least.
+
+    Where that is more than there are studies, kinds that come later in the alphabet have fewer.
+    """
+    left, counts = count, {}
+    for kind, share in sorted(shares.items()):
+        counts[kind] = min(max(1, round(share * count)), left)
+        left -= counts[kind]
+    return {kind: number for kind, number in counts.items() if number}

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 MachineKind = Literal["namespace", "vm"]
 Clock = Literal["emulated", "real"]
+Curation = Literal["keep", "drop", "stop"]
 Protocol = Literal["tcp", "udp"]
 Pattern = Literal["constant", "poisson", "web"]
 Discipline = Literal["fifo", "codel", "fq_codel", "cake"]
@@ -149,7 +150,8 @@ class Pacs:
 class Cohort:
     """The studies of one site, as numbers: skews and draws of the YAML are already resolved.
 
-    `classes` maps each class to its number of studies; they add up to `studies`.
+    `classes` maps each class to its number of studies; they add up to `studies`. `defects` maps kinds of defects
+    (known to `nodes.defects`) to the number of studies that have one; no study has two.
     """
 
     kind: Literal["phantom"]
@@ -158,6 +160,7 @@ class Cohort:
     scanner: str  # a scanner profile known to `nodes.cohorts`, e.g. "1.5T", "3T"
     modalities: tuple[str, ...]  # of "mr", "pet"
     storage: Literal["single-frame", "multi-frame"]
+    defects: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -276,7 +279,8 @@ class Region:
 class Training:
     """What `train` runs unless its options say otherwise. `options` are the algorithm's and the task's own.
 
-    `clock` says whether modelled computing is jumped over (`emulated`) or waited for (`real`).
+    `clock` says whether modelled computing is jumped over (`emulated`) or waited for (`real`). `curation` says what
+    findings in a study lead to: it stays where it can be assembled (`keep`), is left out (`drop`), or ends the run.
     """
 
     task: str
@@ -289,6 +293,7 @@ class Training:
     volume_cache: bool
     options: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = "emulated"
+    curation: Curation = "keep"
 
 
 @dataclass(frozen=True)

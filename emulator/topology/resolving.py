@@ -207,6 +207,7 @@ def _cohort(site: str, seed: int, layers: tuple[CohortDocument, CohortDocument])
     shares: ClassShares | Dirichlet | None = own.classes or default.classes
     studies = drawing.studies(asked or builtin.STUDIES, seed, site)
     modalities = _first(own.modalities, default.modalities, [*_MODALITIES])
+    spoilt = own.defects if own.defects is not None else default.defects
     return Cohort(
         kind="phantom",
         studies=studies,
@@ -214,6 +215,7 @@ def _cohort(site: str, seed: int, layers: tuple[CohortDocument, CohortDocument])
         scanner=drawing.scanner(_first(own.scanner, default.scanner, builtin.SCANNER), seed, site),
         modalities=tuple(modality for modality in _MODALITIES if modality in modalities),
         storage=_first(own.storage, default.storage, builtin.STORAGE),
+        defects=drawing.defects(spoilt.shares() if spoilt else {}, studies),
     )
 
 

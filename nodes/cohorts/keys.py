@@ -31,6 +31,7 @@ def key(cohort: Cohort, site_name: str, seed: int, flavour: str, kept: Mapping[s
         "modalities": sorted(cohort.modalities),
         "storage": cohort.storage,
         **({"kept": dict(kept)} if kept else {}),
+        **({"defects": dict(cohort.defects)} if cohort.defects else {}),
     }
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:32]
 

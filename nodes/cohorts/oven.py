@@ -22,14 +22,16 @@ import numpy as np
 
 from emulator.topology.resolved import Cohort, Pacs
 from nodes import pacs
-from nodes.cohorts import scanners
+from nodes.cohorts import defects, scanners
 from nodes.cohorts.entries import seal, storage_of
 from nodes.cohorts.keys import entropy
+from nodes.defects import Defect
+from nodes.defects.spoiling import spoil, spoil_encoded
 from nodes.dicom.archive import packed, study_files
 from nodes.dicom.dialects import spoken
 from nodes.dicom.study import Context
 from nodes.errors import TestbedError
-from nodes.pacs.habits import writes_of
+from nodes.pacs.habits import Writes, writes_of
 from nodes.phantoms.studio import Studio
 from nodes.phantoms.subjects import LABELS, Label, Subject, draw
 
@@ -62,10 +64,18 @@ def studies(studio: Studio, order: Order) -> Iterator[bytes]:
     cohort = order.cohort
     context = Context(order.site, order.seed, scanners.get(cohort.scanner))
     protocol = np.random.SeedSequence(entropy(order.seed, order.site, "scanner"))
-    writes = writes_of(order.pacs)
+    writes, spoilt = writes_of(order.pacs), defects.drawn(cohort, order.site, order.seed)
     for subject in subjects(cohort, order.site, order.seed):
         pictures = studio.pictures(subject, cohort.scanner, cohort.modalities, protocol)
-        yield packed(spoken(study_files(context, subject, pictures, cohort.storage), writes))
+        files = study_files(context, subject, pictures, cohort.storage)
+        yield packed(_as_kept(files, writes, spoilt.get(subject.number)))
+
+
+def _as_kept(files: list[bytes], writes: Writes, defect: Defect | None) -> list[bytes]:
+    """The files of a study as the archive has them: some defects are in the images, some in how these are encoded."""
+    if defect is None:
+        return spoken(files, writes)
+    return spoil_encoded(spoken(spoil(files, defect), writes), defect)
 
 
 def fill(studio: Studio, order: Order, port: int) -> None:

@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 
 from nodes.cohorts.scanners import Scanner
 from nodes.dicom import labels
-from nodes.dicom.uids import uid
+from nodes.dicom.uids import uid_of
 from nodes.phantoms.subjects import Subject
 
 NOTICE = "PHANTOM - synthetic, not a patient"
@@ -24,7 +24,7 @@ class Context:
 
     def uid(self, subject: Subject, *parts: str | int) -> str:
         """A UID of one of the subject's things."""
-        return uid("pacs-testbed", self.seed, self.site, subject.number, *parts)
+        return uid_of(self.seed, self.site, subject.number, *parts)
 
 
 def study(context: Context, subject: Subject) -> Dataset:
