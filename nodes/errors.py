@@ -5,6 +5,7 @@ TestbedError
 │   └── UnknownName        a flavour or scanner that does not exist
 ├── CannotHere
 │   └── NoRoom             the disk that should hold cohorts is full
+├── WrongState             an imported cohort that is not whole, or not the one that was meant
 └── PullFailed             a PACS answered something that is not the study that was asked for
     ├── Unreadable         bytes that are not the DICOM that was expected
     ├── Declined           it does not do what was asked; another way may
@@ -15,7 +16,7 @@ TestbedError
 import difflib
 from collections.abc import Iterable
 
-from emulator.errors import CannotHere, TestbedError, WrongInput
+from emulator.errors import CannotHere, TestbedError, WrongInput, WrongState
 
 __all__ = [
     "Busy",
@@ -28,6 +29,7 @@ __all__ = [
     "UnknownName",
     "Unreadable",
     "WrongInput",
+    "WrongState",
 ]
 
 

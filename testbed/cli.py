@@ -36,9 +36,11 @@ NAMES = (
     "show",
     "cost",
     "report",
+    "import",
     "demo",
     "completion",
 )
+_MODULES = {"import": "importing"}  # no module can be called as a keyword is
 INTERRUPTED = 130
 _SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000  # Python's 700 make a sixth of a command's start: imports leave no garbage
@@ -53,7 +55,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in NAMES:
             return None
-        found = importlib.import_module(f"testbed.commands.{cmd_name}").command
+        found = importlib.import_module(f"testbed.commands.{_MODULES.get(cmd_name, cmd_name)}").command
         return found if isinstance(found, click.Command) else None
 
 

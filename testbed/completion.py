@@ -48,3 +48,14 @@ def complete_sites(ctx: click.Context, param: click.Parameter, incomplete: str) 
     """Of `[WORLD] SITE`: worlds and the only world's sites at first, then that world's sites."""
     offered = complete_places(ctx, param, incomplete)
     return [item for item in offered if "/" not in item.value and item.value not in ("hub", "wan")]
+
+
+def complete_cohorts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of imported cohorts."""
+    from emulator.worlds import home
+    from nodes.imports.store import listed
+
+    try:
+        return [CompletionItem(name) for name in listed(home()) if name.startswith(incomplete)]
+    except (TestbedError, OSError):
+        return []

@@ -1,0 +1,56 @@
+"""What images that were no DICOM share once they are: the modules of patient, study, series, equipment (PS3.3, C.7)."""
+
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from nodes.dicom.uids import uid
+from nodes.imports.findings import Instance
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series to be written: whose, of which study (`visit`), when, and what it shows. `content` is the digest of
+    the file that it comes from: another content, other UIDs.
+    """
+
+    dataset: str
+    patient: str
+    visit: str
+    day: str
+    modality: str
+    what: str
+    content: str
+
+    @property
+    def study(self) -> str:
+        """All series of one visit are one study."""
+        return uid("pacs-testbed import", self.dataset, self.patient, self.visit)
+
+    def uid(self, *parts: str | int) -> str:
+        """The UID of the series, or of something in it."""
+        return uid("pacs-testbed import", self.study, self.modality, self.what, self.content, *parts)
+
+    def instance(self, sop: str, label: str = "", image: str = "") -> Instance:
+        """What the index keeps of one file of it."""
+        subject = self.patient
+        return Instance(sop, self.study, self.uid(), self.patient, self.modality, label, subject, image, self.day)
+
+    def dataset_of(self, sop_class: str, number: int) -> Dataset:
+        """The modules that all files of the series share; what nobody knows stays empty."""
+        made = Dataset()
+        made.SOPClassUID = sop_class
+        made.SpecificCharacterSet = "ISO_IR 192"
+        made.PatientName = made.PatientID = self.patient
+        made.PatientBirthDate = made.PatientSex = ""
+        made.StudyInstanceUID, made.SeriesInstanceUID = self.study, self.uid()
+        made.StudyDate, made.StudyTime, made.AccessionNumber = self.day, "", ""
+        made.ReferringPhysicianName = made.StudyID = ""
+        made.StudyDescription, made.SeriesDescription = self.visit[:64], self.what[:64]
+        made.Modality, made.SeriesNumber = self.modality, number
+        made.FrameOfReferenceUID, made.PositionReferenceIndicator = self.uid("frame"), ""
+        made.Manufacturer, made.PatientPosition = "", ""
+        made.BurnedInAnnotation = "NO"
+        made.InstanceCreatorUID = uid("pacs-testbed")
+        made.Laterality = ""
+        return made

@@ -1,0 +1,75 @@
+"""What lies below a path, file by file, without holding the list."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from nodes.imports.findings import LeftOut, Source
+
+_NOT_RAW = ("derivatives", "sourcedata", "code")
+"""Folders beside the subjects of a BIDS dataset (BIDS 1.9, common principles): not its raw images."""
+
+Found = Source | tuple[str, LeftOut]
+
+
+def sources(path: Path) -> Iterator[Found]:
+    """Every file below a folder (or the file itself), in the order of names; archives are not opened.
+
+    Links are followed, since datasets are kept as links (git-annex, DataLad); a link back to a folder above is left
+    out.
+    """
+    root = path.resolve()
+    if root.is_file():
+        yield _looked_at(path, PurePosixPath(path.name))
+        return
+    yield from _below(path, PurePosixPath(), frozenset((_identity(root.stat()),)))
+
+
+def count(path: Path) -> int:
+    """How many `sources` will be found."""
+    return sum(1 for _ in sources(path))
+
+
+def _below(folder: Path, place: PurePosixPath, above: frozenset[tuple[int, int]]) -> Iterator[Found]:
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        yield _name(folder), LeftOut(f"a folder that cannot be read ({error.strerror})")
+        return
+    is_bids = any(entry.name == "dataset_description.json" for entry in entries)
+    for entry in entries:
+        below, at = folder / entry.name, place / _printable(entry.name)
+        if not entry.is_dir():
+            yield _looked_at(below, at)
+        elif is_bids and entry.name in _NOT_RAW:
+            yield _name(below), LeftOut("a folder of a BIDS dataset that holds no raw images")
+        elif (identity := _identity(entry.stat())) in above:
+            yield _name(below), LeftOut("a link back to a folder above it")
+        else:
+            yield from _below(below, at, above | {identity})
+
+
+def _looked_at(path: Path, place: PurePosixPath) -> Found:
+    try:
+        found = path.stat()
+    except OSError as error:
+        return _name(path), LeftOut(f"it cannot be read ({error.strerror})")
+    if not stat.S_ISREG(found.st_mode):
+        return _name(path), LeftOut("not a file but a device, a pipe or a socket")
+    stamp = f"{found.st_size}:{found.st_mtime_ns}"
+    return Source(_name(path), place, path, stamp, own=True)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _name(path: Path) -> str:
+    return _printable(str(path.absolute()))
+
+
+def _printable(name: str) -> str:
+    """Names are bytes; those that are no UTF-8 are shown with escapes, and so can be written down."""
+    return os.fsencode(name).decode(errors="backslashreplace")
