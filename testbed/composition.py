@@ -10,8 +10,9 @@ from emulator.errors import WrongInput
 from emulator.places import Service
 from emulator.topology import Known, Topology, load
 from emulator.topology.fields import LONGEST_NAME, is_name
+from emulator.topology.words import Stock
 from emulator.worlds import Changes, World, changes, home
-from nodes import cohorts
+from nodes import cohorts, imports
 from nodes.cohorts import scanners
 from nodes.pacs import flavours
 from testbed.progress import Report
@@ -35,6 +36,7 @@ def known() -> Known:
         scanners=frozenset(scanners.names()),
         tasks=frozenset(tasks.names()),
         algorithms=frozenset(algorithms.names()),
+        cohorts={name: Stock(found.content, found.labels) for name, found in imports.listed(home()).items()},
     )
 
 

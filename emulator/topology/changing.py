@@ -12,10 +12,10 @@ from emulator.topology.problems import NotYaml, Position, printable
 from emulator.topology.resolved import Change
 from emulator.topology.resolving import change
 from emulator.topology.tree import Entries, Node, Scalar
-from emulator.topology.words import Words
+from emulator.topology.words import Known, Words
 
 _START = Position(1, 1)
-_NO_WORDS = Words(*(frozenset[str](),) * 9)
+_NO_WORDS = Words.of(Known(*(frozenset[str](),) * 4), (), (), (), ())
 
 
 def parse_change(options: Mapping[str, str]) -> tuple[Change, Change]:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from emulator.topology import builtin, naming, profiles, toxics, wording
+from emulator.topology import builtin, naming, profiles, sharing, toxics, wording
 from emulator.topology.document import Document
 from emulator.topology.forms import Form
 from emulator.topology.links import FourStateLoss, LinkDocument
 from emulator.topology.problems import Position, Problem
+from emulator.topology.resolving import names, source, wishes
 from emulator.topology.tree import Entries, Items, Node, Scalar, at, child
 from emulator.topology.words import Known, Words, listed
 
@@ -27,6 +28,7 @@ def check(tree: Node, known: Known) -> tuple[Document | None, list[Problem]]:
         problems += wording.problems(details, tree, words)
         return None, problems + _empty(tree, problems)
     problems += [*_empty(tree, problems), *_unsettled(document, tree, words), *_uncombinable(document, tree)]
+    problems += _short_of_studies(document, tree, words)
     return (None if problems else document), problems
 
 
@@ -75,13 +77,29 @@ def _unsettled(document: Document, tree: Node, words: Words) -> Iterator[Problem
     for entry, node in zip(document.sites, sites.items if isinstance(sites, Items) else (), strict=True):
         if not (entry.pacs or document.defaults.pacs):
             yield from _needed("pacs", builtin.PACS, words.pacs, node.position)
-        if not (entry.cohort.scanner or document.defaults.cohort.scanner):
+        if not (entry.cohort.scanner or document.defaults.cohort.scanner or source(entry, document)):
             yield from _needed("cohort.scanner", builtin.SCANNER, words.scanners, node.position)
     training = child(tree, "training") or tree
     if not document.training.task:
         yield from _needed("training.task", builtin.TASK, words.tasks, training.position)
     if not document.training.algorithm:
         yield from _needed("training.algorithm", builtin.ALGORITHM, words.algorithms, training.position)
+
+
+def _short_of_studies(document: Document, tree: Node, words: Words) -> Iterator[Problem]:
+    """Sites that ask for imported studies: of nothing, or for more than there is."""
+    found = sharing.lots(wishes(document), words.cohorts, document.seed)
+    sites = child(tree, "sites")
+    for entry, node in zip(document.sites, sites.items if isinstance(sites, Items) else (), strict=True):
+        kind = entry.cohort.kind or document.defaults.cohort.kind
+        if kind == "imported" and not source(entry, document):
+            yield Problem.told(node.position, "kind: imported", "'from: NAME' beside it", "name the cohort")
+        named = names(entry) if source(entry, document) else ()
+        short = next((lot for name in named if isinstance(lot := found.get(name), sharing.Short)), None)
+        if short:
+            expected = f"no more than what is left of '{source(entry, document)}': {short.left}"
+            advised = "ask for less, import more, or take other shares of the classes"
+            yield Problem.told(node.position, f"site '{short.site}' with {short.asked} studies", expected, advised)
 
 
 def _uncombinable(document: Document, tree: Node) -> Iterator[Problem]:

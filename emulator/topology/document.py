@@ -27,6 +27,7 @@ Spoilt = Annotated[float, Measured(replace(SHARE, example="5%"), "0%", "100%")]
 ClassShare = Annotated[float, Number("a share of the studies", 0, 1)]
 LinkName = Annotated[str, Word("a link profile", "links")]
 PacsName = Annotated[str, Word("a PACS profile", "pacs")]
+CohortName = Annotated[str, Word("an imported cohort (testbed import PATH --out NAME)", "cohorts")]
 ScannerName = Annotated[str, Word("a scanner profile", "scanners")]
 SiteName = Annotated[str, Name("a site's name", taken=("hub", "wan"))]
 
@@ -126,6 +127,10 @@ class DefectsDocument(Form):
 class CohortDocument(Form):
     """The studies of a site, or of each site of a group."""
 
+    kind: Literal["phantom", "imported"] | None = Field(
+        default=None, description="phantoms, or imported studies, which 'from' says already"
+    )
+    source: CohortName | None = Field(default=None, alias="from", description="an imported cohort to take studies from")
     studies: (
         Annotated[
             Annotated[Studies, Tag("=number")] | Annotated[StudyRange, Tag("=range")],
@@ -155,6 +160,15 @@ class CohortDocument(Form):
         default=None, description="one file a slice, or one Enhanced multi-frame file a series"
     )
     defects: DefectsDocument | None = Field(default=None, description="what is wrong with some of them, on purpose")
+
+    @model_validator(mode="after")
+    def _says_one_kind(self) -> Self:
+        made = [key for key in ("scanner", "modalities", "storage") if getattr(self, key) is not None]
+        if self.source is not None and self.kind == "phantom":
+            raise refusal("phantoms, or a cohort to take studies 'from', not both")
+        if self.source is not None and made:
+            raise refusal("no 'scanner', 'modalities' or 'storage' beside 'from'", "imported studies are as they are")
+        return self
 
 
 class ComputeDocument(Form):

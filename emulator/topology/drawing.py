@@ -42,14 +42,22 @@ def classes(asked: ClassShares | Dirichlet, count: int, seed: int, site: str) ->
     return apportioned(count, [float(share) for share in stream(seed, site, "classes").dirichlet(concentrations)])
 
 
-def apportioned(count: int, shares: Sequence[float]) -> Mapping[str, int]:
+def shares(asked: ClassShares | Dirichlet, among: Sequence[str], seed: int, site: str) -> Mapping[str, float]:
+    """A site's shares of the classes `among` which it draws; those of the written form may name others too."""
+    if isinstance(asked, ClassShares):
+        return {name: share for name, share in dict(asked).items() if share}
+    drawn = stream(seed, site, "classes").dirichlet([asked.dirichlet] * len(among))
+    return dict(zip(among, map(float, drawn), strict=True))
+
+
+def apportioned(count: int, shares: Sequence[float], names: Sequence[str] = CLASSES) -> Mapping[str, int]:
     """Whole studies by class, nearest to the shares, adding up to `count`: largest remainders, then earlier classes."""
     exact = [count * share / sum(shares) for share in shares]
     counts = [int(quota) for quota in exact]
     by_remainder = sorted(range(len(shares)), key=lambda i: (counts[i] - exact[i], i))
     for i in by_remainder[: count - sum(counts)]:
         counts[i] += 1
-    return dict(zip(CLASSES, counts, strict=True))
+    return dict(zip(names, counts, strict=True))
 
 
 def defects(shares: Mapping[str, float], count: int) -> Mapping[str, int]:

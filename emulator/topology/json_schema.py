@@ -13,7 +13,7 @@ from emulator.topology.words import Known
 Schema = dict[str, Any]
 
 _NULL = {"type": "null"}  # how the models say that a key may be left out; written, it needs a value
-_OWN = ("links", "pacs", "regions", "places", "ends")  # kinds of words that a document may add its own to
+_OWN = ("links", "pacs", "regions", "cohorts", "places", "ends")  # kinds of words that a document may add its own to
 
 
 def schema(known: Known) -> Schema:
@@ -28,6 +28,7 @@ def schema(known: Known) -> Schema:
         "scanners": sorted(known.scanners),
         "tasks": sorted(known.tasks),
         "algorithms": sorted(known.algorithms),
+        "cohorts": sorted(known.cohorts),
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "PACS testbed topology"}
     named = _with_words(Document.model_json_schema(), words)

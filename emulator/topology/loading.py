@@ -30,4 +30,4 @@ def load(path: Path, known: Known) -> Topology:
     found_traces, more_missing = traces.read_all(document, tree, path.parent)
     if missing or more_missing:
         raise problems.errors(path, [*missing, *more_missing])
-    return resolve(document, delays, found_traces)
+    return resolve(document, delays, found_traces, known.cohorts)

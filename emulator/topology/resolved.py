@@ -152,15 +152,22 @@ class Cohort:
 
     `classes` maps each class to its number of studies; they add up to `studies`. `defects` maps kinds of defects
     (known to `nodes.defects`) to the number of studies that have one; no study has two.
+
+    Of imported ones `classes` maps each label (empty: none); `source` is the imported cohort, `content` its digest, and
+    `skip` how many studies of each label, in the order that the seed gives them, are other sites'. They have no
+    scanner, no modalities and no storage of ours.
     """
 
-    kind: Literal["phantom"]
+    kind: Literal["phantom", "imported"]
     studies: int
-    classes: Mapping[str, int]  # keys: control, mci, ad
+    classes: Mapping[str, int]  # keys of phantoms: control, mci, ad
     scanner: str  # a scanner profile known to `nodes.cohorts`, e.g. "1.5T", "3T"
     modalities: tuple[str, ...]  # of "mr", "pet"
     storage: Literal["single-frame", "multi-frame"]
     defects: Mapping[str, int] = field(default_factory=dict)
+    source: str = ""
+    content: str = ""
+    skip: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
-from emulator.topology import builtin, drawing, policy, profiles, traffic
+from emulator.topology import builtin, drawing, policy, profiles, sharing, traffic
 from emulator.topology.document import (
     ClassShares,
     CohortDocument,
@@ -46,17 +46,20 @@ from emulator.topology.resolved import (
     Trace,
     Training,
 )
+from emulator.topology.words import Stock
 
 T = TypeVar("T")
 _MODALITIES: tuple[Literal["mr", "pet"], ...] = ("mr", "pet")
 
 
-def resolve(document: Document, delays: Mapping[str, Delays], traces: Mapping[str, Trace]) -> Topology:
-    """The whole topology; `delays` are those of links with pings, `traces` those of files, by name. Never fails on a
-    document that `checking` let through.
+def resolve(
+    document: Document, delays: Mapping[str, Delays], traces: Mapping[str, Trace], stocks: Mapping[str, Stock]
+) -> Topology:
+    """The whole topology; `delays` are those of links with pings, `traces` those of files, `stocks` the imported
+    cohorts, by name. Never fails on a document that `checking` let through.
     """
     profile = document.hub.link or builtin.HUB_LINK
-    sites = tuple(_sites(document, delays))
+    sites = tuple(_sites(document, delays, stocks))
     used = {site.link.profile for site in sites}
     traced = {name for site in sites for name in (site.link.down_trace, site.link.up_trace)}
     return Topology(
@@ -74,12 +77,17 @@ def resolve(document: Document, delays: Mapping[str, Delays], traces: Mapping[st
     )
 
 
-def _sites(document: Document, delays: Mapping[str, Delays]) -> Iterator[Site]:
+def _sites(document: Document, delays: Mapping[str, Delays], stocks: Mapping[str, Stock]) -> Iterator[Site]:
+    imported = sharing.lots(wishes(document), stocks, document.seed)
     index = 0
     for entry in document.sites:
         for name in names(entry):
             index += 1
-            yield _site(index, name, entry, document, delays)
+            site = _site(index, name, entry, document, delays)
+            lot, taken_from = imported.get(name), source(entry, document)
+            if isinstance(lot, sharing.Lot) and taken_from:
+                site = replace(site, cohort=_imported(taken_from, stocks[taken_from], lot))
+            yield site
 
 
 def names(entry: SiteDocument) -> Sequence[str]:
@@ -216,6 +224,37 @@ def _cohort(site: str, seed: int, layers: tuple[CohortDocument, CohortDocument])
         modalities=tuple(modality for modality in _MODALITIES if modality in modalities),
         storage=_first(own.storage, default.storage, builtin.STORAGE),
         defects=drawing.defects(spoilt.shares() if spoilt else {}, studies),
+    )
+
+
+def source(entry: SiteDocument, document: Document) -> str | None:
+    """The imported cohort that an entry's sites take their studies from; None: they have phantoms."""
+    own, default = entry.cohort, document.defaults.cohort
+    return None if own.kind == "phantom" else _first(own.source, default.source, None)
+
+
+def wishes(document: Document) -> list[sharing.Wish]:
+    """What each site asks of imported cohorts."""
+    default = document.defaults.cohort
+    return [
+        sharing.Wish(name, taken_from, entry.cohort.studies or default.studies, entry.cohort.classes or default.classes)
+        for entry in document.sites
+        if (taken_from := source(entry, document))
+        for name in names(entry)
+    ]
+
+
+def _imported(source: str, stock: Stock, lot: sharing.Lot) -> Cohort:
+    return Cohort(
+        kind="imported",
+        studies=sum(lot.take.values()),
+        classes=lot.take,
+        scanner="",
+        modalities=(),
+        storage=builtin.STORAGE,
+        source=source,
+        content=stock.content,
+        skip=lot.skip,
     )
 
 

@@ -1,8 +1,9 @@
 """The words that a topology may use for things that others define, and the nearest of them to a mistyped one."""
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 _SHOWN = 16  # more names than this in one message hide the message
 _LONG = 64  # letters of a mistyped word that are compared: difflib's time grows with their square
@@ -10,16 +11,27 @@ _COMPARED = 1000  # known words that it is compared with
 
 
 @dataclass(frozen=True)
+class Stock:
+    """An imported cohort: a digest of its content, and its studies by label (empty: those without one)."""
+
+    content: str
+    studies: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Known:
-    """What the packages above offer: PACS flavours, scanner profiles, tasks and algorithms, by name."""
+    """What the packages above offer: PACS flavours, scanner profiles, tasks and algorithms, and imported cohorts, by
+    name.
+    """
 
     flavours: frozenset[str]
     scanners: frozenset[str]
     tasks: frozenset[str]
     algorithms: frozenset[str]
+    cohorts: Mapping[str, Stock] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Words(Known):
     """All words of one document: what is `Known`, its link and PACS profiles with the built-in ones, its regions,
     its places, and which of them background traffic runs between.
@@ -39,11 +51,12 @@ class Words(Known):
 
         Each flavour is a PACS profile of its own name, with no options.
         """
-        offered = {field.name: getattr(known, field.name) for field in fields(Known)}
+        offered: dict[str, Any] = {one.name: getattr(known, one.name) for one in fields(Known)}
         own = {"links": frozenset(links), "pacs": frozenset(pacs) | known.flavours, "regions": frozenset(regions)}
+        offered |= own
         ends = frozenset(("hub", *sites))
         at_sites = (f"{site}/{role}" for site in ends - {"hub"} for role in ("pacs", "worker"))
-        return cls(**offered, **own, places=ends.union(at_sites), ends=ends)
+        return cls(**offered, places=ends.union(at_sites), ends=ends)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -22,6 +22,7 @@ from nodes.cohorts import scanners
 from nodes.cohorts.entries import damage, full_damage, storage_of
 from nodes.cohorts.keys import key_of
 from nodes.errors import CannotHere, NoRoom, PullFailed
+from nodes.imports import cohorts_folder, imported
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,8 @@ def _prove(sites: Sequence[Site]) -> None:
     """Unknown names are found here, before anything is made."""
     for site in sites:
         pacs.get(site.pacs.flavour)
-        scanners.get(site.cohort.scanner)
+        if site.cohort.kind == "phantom":
+            scanners.get(site.cohort.scanner)
 
 
 @contextmanager
@@ -136,8 +138,11 @@ def _must_bake(site: Site, entry: Path, progress: Progress) -> bool:
     return True
 
 
-def needed_bytes(cohort: Cohort) -> int:
+def needed_bytes(cohort: Cohort, shelf: Path) -> int:
     """About how much room a cohort takes on disk."""
+    if cohort.kind == "imported":
+        whole = imported(cohorts_folder(shelf.parents[1]) / cohort.source)
+        return round(cohort.studies * (whole.bytes + whole.instances * _FILE_BYTES) / whole.studies)
     scanner = scanners.get(cohort.scanner)
     total = 0.0
     for modality in cohort.modalities:
@@ -149,7 +154,7 @@ def needed_bytes(cohort: Cohort) -> int:
 
 
 def _check_room(sites: Sequence[Site], shelf: Path) -> None:
-    needed = sum(needed_bytes(site.cohort) for site in sites) + _SPARE_BYTES
+    needed = sum(needed_bytes(site.cohort, shelf) for site in sites) + _SPARE_BYTES
     free = shutil.disk_usage(shelf).free
     if free < needed:
         raise NoRoom(_no_room(shelf, free, f"these cohorts need about {needed / 1e6:.0f} MB"))
@@ -168,7 +173,7 @@ def _run(sites: Sequence[Site], seed: int, shelf: Path, lock: int, progress: Pro
     total = sum(site.cohort.studies for site in sites)
     progress("baking studies", 0, total)
     # A cohort's bytes do not depend on when it is made; the largest first keeps all cores busy to the end.
-    ordered = sorted(sites, key=lambda site: needed_bytes(site.cohort), reverse=True)
+    ordered = sorted(sites, key=lambda site: needed_bytes(site.cohort, shelf), reverse=True)
     orders = {
         "shelf": str(shelf),
         "seed": seed,

@@ -32,8 +32,14 @@ def key(cohort: Cohort, site_name: str, seed: int, flavour: str, kept: Mapping[s
         "storage": cohort.storage,
         **({"kept": dict(kept)} if kept else {}),
         **({"defects": dict(cohort.defects)} if cohort.defects else {}),
+        **(_taken(cohort) if cohort.kind == "imported" else {}),
     }
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _taken(cohort: Cohort) -> dict[str, Any]:
+    """What an imported cohort is a function of besides."""
+    return {"source": cohort.source, "content": cohort.content, "skip": dict(cohort.skip)}
 
 
 def key_of(site: Site, seed: int) -> str:

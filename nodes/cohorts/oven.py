@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from nodes.dicom.archive import packed, study_files
 from nodes.dicom.dialects import spoken
 from nodes.dicom.study import Context
 from nodes.errors import TestbedError
+from nodes.imports import choosing, cohorts_folder
 from nodes.pacs.habits import Writes, writes_of
 from nodes.phantoms.studio import Studio
 from nodes.phantoms.subjects import LABELS, Label, Subject, draw
@@ -50,6 +51,11 @@ class Order:
     seed: int
     shelf: Path
 
+    @property
+    def imported(self) -> Path:
+        """The imported cohort that its studies come from."""
+        return cohorts_folder(self.shelf.parents[1]) / self.cohort.source
+
 
 def subjects(cohort: Cohort, site: str, seed: int) -> Iterator[Subject]:
     """The people of a cohort, numbered from 1, classes in a random order."""
@@ -59,8 +65,17 @@ def subjects(cohort: Cohort, site: str, seed: int) -> Iterator[Subject]:
         yield draw(number, label, np.random.SeedSequence(entropy(seed, site, f"subject {number}")))
 
 
+def archives(studio: Studio | None, order: Order) -> Iterator[Iterable[bytes]]:
+    """Each study of an order as zips of DICOM files: imported ones may be large."""
+    if order.cohort.kind == "imported":
+        return choosing.archives(order.imported, order.cohort, order.seed)
+    if studio is None:
+        raise RuntimeError("the templates must be loaded before the workers are forked")
+    return ([archive] for archive in studies(studio, order))
+
+
 def studies(studio: Studio, order: Order) -> Iterator[bytes]:
-    """Each study of an order as a zip of DICOM files."""
+    """Each phantom study of an order as a zip of DICOM files."""
     cohort = order.cohort
     context = Context(order.site, order.seed, scanners.get(cohort.scanner))
     protocol = np.random.SeedSequence(entropy(order.seed, order.site, "scanner"))
@@ -78,14 +93,15 @@ def _as_kept(files: list[bytes], writes: Writes, defect: Defect | None) -> list[
     return spoil_encoded(spoken(spoil(files, defect), writes), defect)
 
 
-def fill(studio: Studio, order: Order, port: int) -> None:
+def fill(studio: Studio | None, order: Order, port: int) -> None:
     """Bake one order: into a temporary folder, and by one rename into the shelf."""
     temporary = order.shelf / f".baking-{order.key}"
     storage = storage_of(temporary)
     storage.mkdir(parents=True)
     with pacs.get(order.pacs.flavour).fill(storage, port, order.pacs) as server:
-        for archive in studies(studio, order):
-            server.put(archive)
+        for study in archives(studio, order):
+            for archive in study:
+                server.put(archive)
             _say({"site": order.site})
         answer = server.count()
     if answer.studies != order.cohort.studies:
@@ -108,8 +124,6 @@ _studio: Studio | None = None
 
 
 def _work(order: Order) -> None:
-    if _studio is None:
-        raise RuntimeError("the templates must be loaded before the workers are forked")
     worker = int(multiprocessing.current_process().name.rsplit("-", 1)[-1])
     fill(_studio, order, _FIRST_PORT + worker)
 
@@ -128,7 +142,8 @@ def main() -> None:
     global _studio  # the workers are forked, and share the templates by that
     orders = _orders()
     _raise_loopback()
-    _studio = Studio()
+    if any(order.cohort.kind == "phantom" for order in orders):
+        _studio = Studio()
     # Two workers a core: Orthanc takes 3 s to stop, and sleeps through them while the other one works.
     workers = min(len(orders), 2 * len(os.sched_getaffinity(0)))
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as pool:

@@ -9,6 +9,7 @@ from typing import Literal
 from emulator.topology.resolved import Cohort, Site
 from nodes.cohorts import scanners
 from nodes.cohorts.keys import key_of
+from nodes.imports import cohorts_folder, imported
 
 # Bytes beside the pixels, measured on baked cohorts: of a file that holds one slice, and of each frame in one that
 # holds all of them.
@@ -32,7 +33,14 @@ def studies_of(site: Site, seed: int, cache: Path) -> Studies:
         manifest = json.loads((entry / "manifest.json").read_text())
         return Studies(manifest["bytes"] - manifest["index_bytes"], manifest["instances"], "baked")
     except (OSError, ValueError, KeyError):
-        return computed(site.cohort)
+        return computed(site.cohort) if site.cohort.kind == "phantom" else _imported(site.cohort, cache)
+
+
+def _imported(cohort: Cohort, cache: Path) -> Studies:
+    """The site's part of the imported cohort, as if all studies were alike. Raises WrongState where it is not there."""
+    whole = imported(cohorts_folder(cache.parent) / cohort.source)
+    part = cohort.studies / whole.studies
+    return Studies(round(part * whole.bytes), round(part * whole.instances), "computed")
 
 
 def computed(cohort: Cohort) -> Studies:

@@ -19,6 +19,7 @@ from emulator.writing import write_whole
 from nodes.errors import WrongState
 from nodes.imports import tables
 from nodes.imports.findings import Instance, LeftOut, Source
+from nodes.phantoms.subjects import LABELS, Label
 
 FORMAT = 1
 _SUMMARY, _INDEX, _STUDIES = "cohort.json", "index.sqlite", "studies"
@@ -236,9 +237,10 @@ class Store:
         rows = self._db.execute("SELECT uid FROM studies WHERE label = ? ORDER BY uid", (label,))
         return [uid for (uid,) in rows]
 
-    def own_label(self, study: str) -> str:
-        """What the study's files say themselves."""
-        return str(self._db.execute("SELECT own FROM studies WHERE uid = ?", (study,)).fetchone()[0])
+    def lacking_label(self, study: str) -> Label | None:
+        """The label of a study whose files do not say it themselves; None where they do, or there is none."""
+        own, label = self._db.execute("SELECT own, label FROM studies WHERE uid = ?", (study,)).fetchone()
+        return None if own else next((one for one in LABELS if one == label), None)
 
     def files(self, study: str) -> Iterator[tuple[Path, str]]:
         """The files of a study, and their digests."""

@@ -13,7 +13,7 @@ from emulator.topology.resolved import Pacs, Site
 from nodes.endpoints import Endpoint
 from nodes.errors import Busy, PullFailed, TestbedError, WrongInput
 from nodes.pacs.flavours import Filler, PacsAnswer, Reach
-from nodes.pacs.habits import Dimse, Habits, Web, aet_of, read
+from nodes.pacs.habits import Dimse, Habits, Web, aet_of, read, storage_key, writes_of
 
 _PROBE_WITHIN_S = 10.0
 _BUSY_FOR_S = 3.0  # dcmqrscp needs a second to notice that an association has ended
@@ -72,8 +72,8 @@ class DimseOnly(ABC):
         )
 
     def storage_key(self, pacs: Pacs) -> Mapping[str, Any]:
-        """Nothing that a profile may say changes what it stores."""
-        return {}
+        """How its scanners write, and nothing else."""
+        return storage_key(writes_of(pacs))
 
     def fill(self, storage: Path, port: int, pacs: Pacs) -> AbstractContextManager[Filler]:
         """The same server without its restrictions, filled by C-STORE."""

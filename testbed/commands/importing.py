@@ -1,5 +1,6 @@
 """`testbed import PATH --out COHORT`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,6 @@ from testbed.units import counted, octets
 
 if TYPE_CHECKING:
     from nodes.imports.importing import Outcome
-
-_UNLABELLED = "without a label"
 
 
 @click.command(
@@ -73,9 +72,13 @@ def _told(found: "Outcome") -> dict[str, object]:
 def _show(name: str, found: "Outcome", json: bool) -> None:
     out, cohort = people(json), found.cohort
     out.print(f"{name}: {counted(cohort.studies, 'study')}, {cohort.instances:,} instances, {octets(cohort.bytes)}")
-    out.print(f"labels: {', '.join(f'{count:,} {label or _UNLABELLED}' for label, count in cohort.labels.items())}")
-    out.print(f"studies with: {', '.join(f"{one or 'no modality'} {count:,}" for one, count in cohort.modalities.items())}")
+    out.print(f"labels: {_listed(cohort.labels, 'without a label')}")
+    out.print(f"studies by modality: {_listed(cohort.modalities, 'without one')}")
     if found.known:
         out.print(f"{counted(found.known, 'file')} known already")
     if found.left_out:
         out.print(f"{counted(found.left_out, 'file')} left out; why: {found.list}", soft_wrap=True)
+
+
+def _listed(counts: Mapping[str, int], unnamed: str) -> str:
+    return ", ".join(f"{count:,} {name or unnamed}" for name, count in counts.items())

@@ -49,7 +49,7 @@ def _show(topology: Topology) -> None:
     out = people(json=False)
     names = ("site", "group", "link", "PACS", "scanner", "storage")
     classes = list(dict.fromkeys(name for site in topology.sites for name in site.cohort.classes))
-    shown = table(*names, "down", "up", "RTT", "studies", *classes, left=len(names))
+    shown = table(*names, "down", "up", "RTT", "studies", *(name or "unlabelled" for name in classes), left=len(names))
     for site in topology.sites:
         shown.add_row(*_row(site, classes))
     out.print(shown)
@@ -67,8 +67,8 @@ def _row(site: Site, classes: Sequence[str]) -> list[str]:
         site.group,
         link.profile,
         site.pacs.profile,
-        cohort.scanner,
-        cohort.storage,
+        cohort.scanner or f"from {cohort.source}",
+        cohort.storage if cohort.kind == "phantom" else "as imported",
         rate(link.down.rate_bps),
         rate(link.up.rate_bps),
         seconds(link.down.delay_s + link.up.delay_s),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from emulator.topology import Site
 from testbed.costs import PURPOSES, WAN, beyond, overhead, resent
 from testbed.report.facts import LEADING, Facts, Round
 from testbed.report.plots.network import round_trip_s
@@ -43,7 +44,7 @@ def summary(facts: Facts) -> tuple[Card, ...]:
     whole = len(facts.rounds) == facts.rounds_asked
     return (
         Card("sites", str(len(sites)), counted(len({site.group for site in sites}), "group")),
-        Card("studies", f"{sum(site.cohort.studies for site in sites):,}", "phantoms, over all PACS"),
+        Card("studies", f"{sum(site.cohort.studies for site in sites):,}", f"{_kinds(sites)}, over all PACS"),
         Card(
             "rounds",
             str(len(facts.rounds)),
@@ -138,6 +139,12 @@ def _score(name: str, value: float) -> str:
     return f"{value:.3f}" if name in ("auc", "loss") else percent(value)
 
 
+def _kinds(sites: Sequence[Site]) -> str:
+    """What the studies are, in the words of the report: phantoms, imported, or both."""
+    names = {"phantom": "phantoms", "imported": "imported"}
+    return " and ".join(name for kind, name in names.items() if any(site.cohort.kind == kind for site in sites))
+
+
 def sites(facts: Facts) -> Table:
     """Every site in full."""
     head = ("site", "link", "down", "up", "round trip", "PACS", "scanner", "studies", "accuracy", "wire", "time")
@@ -149,8 +156,8 @@ def sites(facts: Facts) -> Table:
             rate(site.link.up.rate_bps),
             seconds(round_trip_s(facts.topology, site)),
             site.pacs.flavour,
-            site.cohort.scanner,
-            ", ".join(f"{count} {name}" for name, count in site.cohort.classes.items()),
+            site.cohort.scanner or f"from {site.cohort.source}",
+            ", ".join(f"{count} {name or 'unlabelled'}" for name, count in site.cohort.classes.items()),
             _share(facts.site_metrics.get(site.name, {}).get("accuracy")),
             octets(sum(facts.by_site[site.name].values())),
             seconds(sum(facts.time_by_site.get(site.name, {}).values())),

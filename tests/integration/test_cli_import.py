@@ -1,0 +1,88 @@
+"""Imported studies in a world: shared out, with the labels that a table gave them."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from door import Door
+
+from emulator.places import DICOMWEB_PORT, pacs_address
+
+pytestmark = pytest.mark.integration
+
+TOPOLOGY = """
+name: real
+seed: 3
+sites:
+  - {name: near, link: research-network, cohort: {from: bids, studies: 3, classes: {ad: 0.67, control: 0.33}}}
+  - {name: far, link: vdsl, cohort: {from: bids}}
+training: {task: dementia, algorithm: fedavg, rounds: 1, test_fraction: 0.34}
+"""
+PATIENTS = {f"sub-{number:02d}": "AD" if number % 2 else "CN" for number in range(1, 9)}
+
+
+def _dataset(folder: Path) -> Path:
+    """Eight patients with a T1 of 20³ voxels each, and their diagnoses."""
+    affine = np.diag([-9.0, 9.0, 9.0, 1.0])
+    affine[:3, 3] = 90, -120, -70
+    for number, patient in enumerate(PATIENTS):
+        values = np.random.default_rng(number).integers(0, 900, (20, 20, 20)).astype(np.int16)
+        path = folder / patient / "anat" / f"{patient}_T1w.nii.gz"
+        path.parent.mkdir(parents=True)
+        image = nibabel.Nifti1Image(values, affine)
+        image.set_sform(affine, 1)
+        nibabel.save(image, path)
+    rows = "".join(f"{patient}\t{diagnosis}\n" for patient, diagnosis in PATIENTS.items())
+    (folder / "participants.tsv").write_text("participant_id\tdiagnosis\n" + rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """A home with the cohort `bids`, in which the world `real` is up."""
+    if shutil.which("Orthanc") is None and not Path("/usr/sbin/Orthanc").exists():
+        pytest.skip("Orthanc is not installed")
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "real.yaml").write_text(TOPOLOGY)
+    closed = Door(folder / "home", folder / "real.yaml")
+    closed("import", str(_dataset(folder / "ds")), "--out", "bids")
+    try:
+        closed("up", str(closed.topology))
+        yield closed
+    finally:
+        closed("down", "--all")
+
+
+_PULL = """
+import json, sys
+from nodes.pull import DicomWeb
+with DicomWeb(sys.argv[1]) as pacs:
+    print(json.dumps([(s.patient_id, s.label) for s in (pacs.study(uid)[0] for uid in pacs.studies())]))
+"""
+
+
+def _labels(door: Door, site: str, index: int) -> dict[str, str]:
+    """What a site's worker gets when it pulls all studies: patients and their labels."""
+    root = f"http://{pacs_address(index)}:{DICOMWEB_PORT}/dicom-web/"
+    ended = door("exec", "real", f"{site}/worker", "--", sys.executable, "-c", _PULL, root)
+    return dict(json.loads(ended.stdout))
+
+
+def test_every_patient_is_at_one_site_with_the_diagnosis_of_the_table(door: Door) -> None:
+    near, far = json.loads(door("status", "--json").stdout)["sites"]
+    assert [(site["pacs"]["studies"], site["pacs"]["instances"]) for site in (near, far)] == [(3, 60), (5, 100)]
+    at_near, at_far = _labels(door, "near", 1), _labels(door, "far", 2)
+    assert sorted(at_near.values()) == ["ad", "ad", "control"]
+    assert {**at_near, **at_far} == {patient: {"AD": "ad", "CN": "control"}[dx] for patient, dx in PATIENTS.items()}
+    assert len(at_near) + len(at_far) == len(PATIENTS)
+
+
+def test_a_world_of_imported_studies_trains(door: Door) -> None:
+    run = json.loads(door("train", "real", "--json").stdout)
+    assert run["state"] == "done"
+    assert run["rounds"][0]["participants"] == ["far", "near"]
