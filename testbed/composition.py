@@ -37,6 +37,7 @@ def known() -> Known:
         tasks=frozenset(tasks.names()),
         algorithms=frozenset(algorithms.names()),
         cohorts={name: Stock(found.content, found.labels) for name, found in imports.listed(home()).items()},
+        options={name: flavours.get(name).form for name in flavours.names()},
     )
 
 

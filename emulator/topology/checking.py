@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from emulator.topology import builtin, naming, profiles, sharing, toxics, wording
+from emulator.topology import builtin, naming, options, profiles, sharing, toxics, wording
 from emulator.topology.document import Document
 from emulator.topology.forms import Form
 from emulator.topology.links import FourStateLoss, LinkDocument
@@ -21,13 +21,14 @@ def check(tree: Node, known: Known) -> tuple[Document | None, list[Problem]]:
         return None, [Problem.told(tree.position, tree.shown(), expected, "see topologies/quickstart.yaml")]
     words = _words(tree, known)
     problems = [*naming.clashes(tree), *_toxics_twice(tree)]
+    problems += wording.problems(options.wrong(tree, words), tree, words)
     try:
         document = Document.model_validate(tree.plain(), context=words)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         problems += wording.problems(details, tree, words)
-        return None, problems + _empty(tree, problems)
-    problems += [*_empty(tree, problems), *_unsettled(document, tree, words), *_uncombinable(document, tree)]
+        return None, problems + _empty(tree, problems, words)
+    problems += [*_empty(tree, problems, words), *_unsettled(document, tree, words), *_uncombinable(document, tree)]
     problems += _short_of_studies(document, tree, words)
     return (None if problems else document), problems
 
@@ -48,15 +49,23 @@ def _words(tree: Node, known: Known) -> Words:
     )
 
 
-def _empty(tree: Node, told: list[Problem]) -> list[Problem]:
-    """Keys without a value, unless that is told already; options alone may have none."""
+def _empty(tree: Node, told: list[Problem], words: Words) -> list[Problem]:
+    """Keys without a value, unless that is told already; options that nobody has a form for may have none."""
     places = {problem.position for problem in told}
-    return [wording.empty(path, tree) for path, node in _nulls(tree, ()) if node.position not in places]
+    return [
+        wording.empty(path, tree)
+        for path, node in _nulls(tree, ())
+        if node.position not in places and not _is_formless(path, tree, words)
+    ]
+
+
+def _is_formless(path: tuple[str | int, ...], tree: Node, words: Words) -> bool:
+    return path[:1] == ("pacs",) and len(path) > 2 and options.form_at(path, tree, words) is None
 
 
 def _nulls(node: Node, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node]]:
-    """Everything that is null, at any depth but in the options of PACS profiles and of the training."""
-    if path[:2] == ("training", "options") or (path[:1] == ("pacs",) and len(path) > 2):
+    """Everything that is null, at any depth but in the options of the training."""
+    if path[:2] == ("training", "options"):
         return
     if isinstance(node, Scalar) and node.value is None:
         yield path, node

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
 from emulator.topology import profiles
 from emulator.topology.document import Document
 from emulator.topology.fields import KNOWN_MARK
@@ -31,8 +34,31 @@ def schema(known: Known) -> Schema:
         "cohorts": sorted(known.cohorts),
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "PACS testbed topology"}
-    named = _with_words(Document.model_json_schema(), words)
+    named = _with_words(_with_options(known), words)
     return {**named, **head}
+
+
+def _with_options(known: Known) -> Schema:
+    """The schema of documents, in which a PACS profile has the options of its flavour."""
+    flavours = sorted(known.options)
+    models: list[type[BaseModel]] = [Document, *(known.options[name] for name in flavours)]
+    forms: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in models]
+    found, whole = models_json_schema(forms, ref_template="#/$defs/{model}")
+    parts = [found[form] for form in forms]
+    definitions = whole["$defs"]
+    document = definitions.pop(parts[0]["$ref"].rpartition("/")[2])
+    definitions["PacsDocument"]["allOf"] = [
+        {"if": {"properties": {"flavour": {"const": name}}}, "then": _open(definitions, part)}
+        for name, part in zip(flavours, parts[1:], strict=True)
+    ]
+    return {**document, "$defs": definitions}
+
+
+def _open(definitions: Schema, part: Schema) -> Schema:
+    """A flavour's form as a part of a profile: it has the profile's own keys beside it."""
+    form = definitions[part["$ref"].rpartition("/")[2]]
+    flavour = definitions["PacsDocument"]["properties"]["flavour"]
+    return {**form, "properties": {"flavour": flavour, **form["properties"]}}
 
 
 def _with_words(part: Any, words: dict[str, list[str]]) -> Any:
@@ -56,12 +82,16 @@ def _is_as_written(part: Schema) -> bool:
     return part["default"] is not None and isinstance(part["default"], str) == (part.get("type") == "string")
 
 
-def keys(path: Path, written: Node | None = None) -> frozenset[str]:
-    """The keys that the mapping at this path of a document may have, being of the kind that is `written` there."""
-    parts = [_whole()]
+def keys(path: Path, written: Node | None = None, whole: type[BaseModel] = Document) -> frozenset[str]:
+    """The keys that the mapping at this path of a document may have, being of the kind that is `written` there.
+
+    `whole` is what the path starts in.
+    """
+    schema = _schema(whole)
+    parts = [schema]
     for step in path:
-        parts = [below for part in parts for form in _forms(part) if (below := _below(form, step)) is not None]
-    forms = [form for part in parts for form in _forms(part) if written is None or _is_of_kind(form, written)]
+        parts = [below for part in parts for form in _forms(part, schema) if (below := _below(form, step)) is not None]
+    forms = [form for part in parts for form in _forms(part, schema) if written is None or _is_of_kind(form, written)]
     return frozenset(key for form in forms for key in form.get("properties", {}))
 
 
@@ -73,18 +103,18 @@ def _is_of_kind(form: Schema, written: Node) -> bool:
 
 
 @cache
-def _whole() -> Schema:
-    return Document.model_json_schema()
+def _schema(form: type[BaseModel]) -> Schema:
+    return form.model_json_schema()
 
 
-def _forms(part: Schema) -> Iterator[Schema]:
+def _forms(part: Schema, whole: Schema) -> Iterator[Schema]:
     """The part itself and all its variants, references followed."""
     yield part
     if reference := part.get("$ref"):
-        yield from _forms(_whole()["$defs"][reference.rpartition("/")[2]])
+        yield from _forms(whole["$defs"][reference.rpartition("/")[2]], whole)
     for combined in ("anyOf", "oneOf", "allOf"):
         for variant in part.get(combined, ()):
-            yield from _forms(variant)
+            yield from _forms(variant, whole)
 
 
 def _below(form: Schema, step: str | int) -> Schema | None:

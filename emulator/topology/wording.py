@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from emulator.topology import json_schema
+from emulator.topology import json_schema, options
 from emulator.topology.fields import LONGEST_NAME, REFUSED, UNKNOWN_WORD
 from emulator.topology.forms import VARIANT
 from emulator.topology.problems import Position, Problem, quoted
@@ -21,6 +21,7 @@ _EXPECTED = {
     "list_type": "a list",
     "string_type": "a text",
     "bool_type": "true or false",
+    "string_pattern_mismatch": "a text that matches {pattern}",
     "too_short": "at least {min_length} in the list",
     "too_long": "at most {max_length} in the list",
     "literal_error": "{expected}",
@@ -39,9 +40,9 @@ def _problem(error: "ErrorDetails", document: Node, words: Words) -> Problem:
     path = _path(error["loc"], document)
     match error["type"]:
         case "extra_forbidden":
-            told = _unknown_key(path, document)
+            told = _unknown_key(path, document, words)
         case "missing":
-            told = _missing_key(path, document)
+            told = _missing_key(path, document, words)
         case _ if path and path[-1] == "[key]":
             path = path[:-1]
             told = _wrong_key(error, path, document)
@@ -93,26 +94,31 @@ def _wrong_key(error: "ErrorDetails", path: Path, document: Node) -> Problem:
     return Problem.told(_key_position(path, document), f"the name {quoted(str(path[-1]))}", *_reason(error))
 
 
-def _unknown_key(path: Path, document: Node) -> Problem:
+def _unknown_key(path: Path, document: Node, words: Words) -> Problem:
     key = str(path[-1])
     position = _key_position(path, document)
     if len(path) == 1 and key in _LATER:
         return Problem.told(position, f"the key {quoted(key)}", "", _LATER[key])
-    advised = (
-        advice(key, json_schema.keys(path[:-1], at(document, path[:-1])))
-        if ":" not in key
-        else "write a space after the ':'"
-    )
+    advised = advice(key, _keys(path[:-1], document, words)) if ":" not in key else "write a space after the ':'"
     return Problem.told(position, f"the key {quoted(key)}", "a key that is known here", advised)
 
 
-def _missing_key(path: Path, document: Node) -> Problem:
+def _missing_key(path: Path, document: Node, words: Words) -> Problem:
     key, owner = str(path[-1]), at(document, path[:-1])
-    strange = set(owner.keys) - json_schema.keys(path[:-1]) if isinstance(owner, Entries) else ()
+    strange = set(owner.keys) - _keys(path[:-1], document, words) if isinstance(owner, Entries) else ()
     near = nearest(key, strange)
     return Problem.told(
         owner.position, f"no '{key}'", f"'{key}: …' in this mapping", f"rename {quoted(near)}" if near else "add it"
     )
+
+
+def _keys(path: Path, document: Node, words: Words) -> frozenset[str]:
+    """The keys that may be in a mapping of the document, or of the options of a PACS profile."""
+    form, written = options.form_at(path, document, words), at(document, path)
+    if form is None:
+        return json_schema.keys(path, written)
+    own = {options.FLAVOUR} if len(path) == 2 else set()
+    return json_schema.keys(path[2:], written, form) | own
 
 
 def _key_position(path: Path, document: Node) -> Position:

@@ -3,7 +3,10 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.topology.forms import Form
 
 _SHOWN = 16  # more names than this in one message hide the message
 _LONG = 64  # letters of a mistyped word that are compared: difflib's time grows with their square
@@ -22,6 +25,9 @@ class Stock:
 class Known:
     """What the packages above offer: PACS flavours, scanner profiles, tasks and algorithms, and imported cohorts, by
     name.
+
+    `options` are the forms of the options of PACS profiles, by flavour; those of a flavour without a form are not
+    looked at.
     """
 
     flavours: frozenset[str]
@@ -29,6 +35,7 @@ class Known:
     tasks: frozenset[str]
     algorithms: frozenset[str]
     cohorts: Mapping[str, Stock] = field(default_factory=dict)
+    options: "Mapping[str, type[Form]]" = field(default_factory=dict, kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ class DimseOnly(ABC):
     """A flavour without DICOMweb. Its server works in its service's folder and keeps its storage at `storage` there."""
 
     name: str
-    form: ClassVar[type[Habits]] = Habits
+    form: type[Habits] = Habits
     unable: ClassVar[tuple[str, ...]] = ("tls", "idle")
     """Habits of `dimse` that its server can't have."""
     most_studies: ClassVar[int | None] = None

@@ -10,6 +10,7 @@ from emulator.places import Service
 from emulator.topology.resolved import Pacs, Site
 from nodes.endpoints import Endpoint
 from nodes.errors import UnknownName
+from nodes.pacs.habits import Habits
 
 if TYPE_CHECKING:
     import socket
@@ -48,9 +49,10 @@ class Filler(Protocol):
 
 
 class PacsFlavour(Protocol):
-    """One kind of PACS. `name` is what a topology calls it."""
+    """One kind of PACS. `name` is what a topology calls it, `form` what a profile of it may say."""
 
     name: str
+    form: type[Habits]
 
     def services(self, site: Site, storage: Path | None) -> tuple[Service, ...]:
         """The servers of a site, over a copy-on-write layer of `storage` (None: it starts empty).

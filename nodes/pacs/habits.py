@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, Tag, ValidationError
 
 from emulator.topology.fields import Measured, Whole
-from emulator.topology.forms import Form
+from emulator.topology.forms import Form, choice
 from emulator.topology.resolved import Pacs
 from emulator.topology.units import DURATION, RATE
 from nodes.errors import WrongInput
@@ -87,11 +87,20 @@ class Writes(Form):
     doubled_uids: bool = Field(default=False, description="one instance of a study is stored twice, under one UID")
 
 
+def _dimse_variant(value: Any) -> str | None:
+    if value is False:
+        return "=none"
+    return "=dimse" if isinstance(value, dict | Dimse) else None
+
+
 class Habits(Form):
     """What every flavour's profile may say. A flavour has a form of its own with further options."""
 
     retrieve: list[Way] | None = Field(default=None, min_length=1, description="the ways of retrieval that it allows")
-    dimse: Dimse | Literal[False] = Field(default_factory=Dimse, description="false: it speaks no DIMSE")
+    dimse: Annotated[
+        Annotated[Dimse, Tag("=dimse")] | Annotated[Literal[False], Tag("=none")],
+        choice(_dimse_variant, "a mapping, or false where it speaks no DIMSE"),
+    ] = Field(default_factory=Dimse, description="false: it speaks no DIMSE")
     web: Web = Field(default_factory=Web)
     writes: Writes = Field(default_factory=Writes)
 

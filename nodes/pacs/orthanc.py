@@ -15,7 +15,7 @@ from nodes.errors import PullFailed, WrongInput
 from nodes.pacs import fronting
 from nodes.pacs import orthanc_settings as settings
 from nodes.pacs.flavours import Filler, PacsAnswer, Reach, register
-from nodes.pacs.habits import aet_of, storage_key
+from nodes.pacs.habits import Habits, aet_of, storage_key
 from nodes.pacs.orthanc_habits import OrthancHabits, checked, serves_itself
 from nodes.pacs.orthanc_release import Installed
 
@@ -36,6 +36,7 @@ class Orthanc:
 
     name = "orthanc"
     release: settings.Release = Installed()
+    form: type[Habits] = OrthancHabits
 
     def services(self, site: Site, storage: Path | None) -> tuple[Service, ...]:
         """Orthanc at `SITE/pacs`, DICOMweb below `/dicom-web/` of its port; the config file is in its own folder."""
