@@ -27,6 +27,7 @@ NAMES = (
     "status",
     "exec",
     "open",
+    "pacs",
     "link",
     "capture",
     "check",

@@ -7,7 +7,7 @@ from emulator.errors import WrongState
 from emulator.topology import Site, Topology, Training, dump
 from emulator.worlds import World
 from nodes import pacs
-from testbed import runs
+from testbed import probing, runs
 from testbed.machine import processors
 from trainer.config import LaunchConfig, SitePlace, read
 
@@ -21,6 +21,7 @@ def composed(world: World, training: Training, seed: int) -> Path:
     folder.mkdir(parents=True)
     topology = folder / "topology.json"
     topology.write_text(dump(replace(world.topology, training=training)))
+    probing.hand_on(world.folder, world.topology, folder)
     config = LaunchConfig(
         run_folder=folder,
         world=world.name,

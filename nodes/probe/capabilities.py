@@ -69,7 +69,7 @@ class Web:
     server: str | None = _told("server's header")
     tls: str | None = _told("TLS (web)")
     client_certificate: bool | None = _told("asks for a certificate")
-    auth: str | None = _told("who may call")
+    auth: str | None = _told("login demanded")
     keep_alive: bool | None = _told("connections kept")
     idle_close_s: float | None = _told("closed when idle for")
     idle_watched_s: float | None = _told("idle watched for")
