@@ -166,6 +166,8 @@ class Browser:
             raise http.client.IncompleteRead(bytes(received[:0]), response.length)
         else:
             response.close()  # `read1` leaves it open, and the connection with it
+        if not self._line.left_s:
+            raise TimeoutError("the time for probing was up")  # and what there is of the answer was cut
         found = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, found, bytes(received), first_byte_s)
 
