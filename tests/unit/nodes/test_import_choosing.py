@@ -31,7 +31,9 @@ def folder(tmp_path: Path) -> Path:
 def _part(folder: Path, take: dict[str, int], skip: dict[str, int]) -> Cohort:
     with Store(folder, writing=True) as store:
         content = store.finish().content
-    return Cohort("imported", sum(take.values()), take, "", (), "single-frame", "trial", content, skip)
+    return Cohort(
+        "imported", sum(take.values()), take, "", (), "single-frame", source="trial", content=content, skip=skip
+    )
 
 
 def test_sites_have_other_studies_and_together_all_of_them(folder: Path) -> None:
