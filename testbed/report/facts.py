@@ -4,13 +4,14 @@ import datetime
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, TypeVar
 
 from emulator.topology import Topology
+from nodes.fetched import Fetched
 from testbed.costs import Cost, Dropped, costs, drops, lost_wire
-from trainer.record import Run
+from trainer.record import Pull, Run
 
 Outer = TypeVar("Outer", int, str)
 Amount = TypeVar("Amount", int, float)
@@ -66,6 +67,7 @@ class Facts:
     drops: tuple[Dropped, ...]
     lost_wire: int  # bytes of rounds that were interrupted and begun again
     phases: tuple[Phase, ...]
+    pulls: tuple[Pull, ...]
     topology: Topology
     site_metrics: Mapping[str, Mapping[str, float]]  # of the last round, by site
 
@@ -126,6 +128,7 @@ def read(run: Run) -> Facts:
                 "SELECT round, site, phase, seconds, emulated FROM times ORDER BY round, site"
             )
         ),
+        pulls=tuple(_pulled(entry) for entry in run.pulls()),
         topology=run.topology(),
         site_metrics=_site_metrics(run),
     )
@@ -144,6 +147,10 @@ def _round(entry: Mapping[str, Any], ends: Mapping[int, float]) -> Round:
         strays=tuple(entry["fidelity_why"]),
         model_sha256=entry["model_sha256"] or "",
     )
+
+
+def _pulled(entry: Mapping[str, Any]) -> Pull:
+    return Pull(entry["site"], Fetched(**{field.name: entry[field.name] for field in fields(Fetched)}))
 
 
 def _site_metrics(run: Run) -> dict[str, dict[str, float]]:

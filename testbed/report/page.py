@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from testbed.report import tables
+from testbed.report import pulling, tables
 from testbed.report.facts import Facts
 from testbed.report.plots import comparison, learning, network, slowness, traffic
 from testbed.units import seconds
@@ -36,6 +36,7 @@ def single(facts: Facts) -> str:
         rounds=tables.rounds(facts),
         scores=tables.scores(facts),
         sites=tables.sites(facts),
+        pulling=pulling.differences(facts),
         provenance=tables.provenance(facts),
         wall=seconds(sum(r.wall_s for r in facts.rounds)),
     )

@@ -7,8 +7,9 @@ from face_networks import Recorded, network
 
 from emulator.topology import Topology, dump
 from nodes.endpoints import Endpoint
+from nodes.fetched import Fetched
 from trainer.config import LaunchConfig, SitePlace
-from trainer.record import Bytes, RoundRecord, Time, Writer
+from trainer.record import Bytes, Pull, RoundRecord, Time, Writer
 from trainer.record.writer import prepare
 
 
@@ -51,6 +52,12 @@ def recorded(home: Path) -> Recorded:
     return record
 
 
+def _pull(site: str) -> Pull:
+    if site.startswith("mobile"):
+        return Pull(site, Fetched("1.2", "c-move", "DICOMweb: <none>", 64, 2_000_000, 0, 3, 1, 4.0))
+    return Pull(site, Fetched("1.2", "wado-rs", "the first that it offers", 64, 1_000_000, 0, 0, 0, 0.5))
+
+
 def _round(topology: Topology, number: int, why: str) -> RoundRecord:
     names = [site.name for site in topology.sites]
     missing = {names[-1]: why} if number == 2 else {}
@@ -84,4 +91,5 @@ def _round(topology: Topology, number: int, why: str) -> RoundRecord:
             for n in there
             for p, rx, tx in (("model", 75_000, 3_000), ("update", 3_000, 75_000))
         ),
+        pulls=tuple(_pull(name) for name in there if number == 1),
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from face_networks import Recorded
 
 from testbed import report
+from testbed.report import pulling
 from testbed.report.facts import Facts, read
 from testbed.runs import opened
 
@@ -66,6 +67,18 @@ def test_what_is_shown_of_bytes_is_what_was_counted(recorded: Recorded) -> None:
     assert found.wire() == one_site_one_round * (6 * 3 - 1)  # one site was missing from one round
     assert sum(sum(purposes.values()) for purposes in found.by_site.values()) == found.wire()
     assert sum(sum(purposes.values()) for purposes in found.by_round.values()) == found.wire()
+
+
+def test_each_kind_of_pacs_has_its_cost_and_the_quickest_comes_first(recorded: Recorded) -> None:
+    found = facts(recorded(sites=6))
+    rows = [[cell.text for cell in row] for row in pulling.differences(found).rows]
+    assert [row[:5] for row in rows] == [
+        ["modern", "orthanc", "4", "4", "wado-rs"],
+        ["old", "dcmqrscp", "2", "2", "c-move"],
+    ]
+    assert [row[5:7] for row in rows] == [["500 ms", "500 ms"], ["4.0 s", "2.0 s"]]
+    assert [row[9:11] for row in rows] == [["0", "0"], ["6", "2"]]
+    assert "DICOMweb: &lt;none&gt;" in report.single(found)
 
 
 def test_a_run_without_a_whole_round_has_a_page_too(recorded: Recorded) -> None:

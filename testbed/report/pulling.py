@@ -1,0 +1,52 @@
+"""What each kind of PACS costs those who pull from it."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+
+from emulator.topology import Site
+from testbed.report.facts import Facts
+from testbed.report.tables import Cell, Table
+from testbed.units import octets, seconds
+from trainer.record import Pull
+
+_HEAD = (
+    "PACS", "flavour", "sites", "studies", "way", "time a study", "time a MB", "payload a study", "on the wire a study",
+    "taken up again", "came twice", "why this way",
+)  # fmt: skip
+
+
+def differences(facts: Facts) -> Table:
+    """One row a PACS profile, the quickest by the megabyte first. Times are medians over its studies."""
+    rows = []
+    for profile in dict.fromkeys(site.pacs.profile for site in facts.topology.sites):
+        sites = [site for site in facts.topology.sites if site.pacs.profile == profile]
+        names = {site.name for site in sites}
+        if pulls := [pull for pull in facts.pulls if pull.site in names]:
+            rows.append((_second_a_megabyte(pulls), _row(facts, sites, pulls)))
+    return Table(_HEAD, tuple(row for _, row in sorted(rows, key=lambda found: found[0])))
+
+
+def _row(facts: Facts, sites: Sequence[Site], pulls: Sequence[Pull]) -> tuple[Cell, ...]:
+    fetched = [pull.fetched for pull in pulls]
+    ways = Counter(one.way for one in fetched)
+    wire = sum(facts.by_site[site.name].get("pull", 0) for site in sites)
+    cells = (
+        sites[0].pacs.profile,
+        sites[0].pacs.flavour,
+        str(len(sites)),
+        str(len(fetched)),
+        ", ".join(way if len(ways) == 1 else f"{way} {count}" for way, count in ways.most_common()),
+        seconds(statistics.median(one.seconds for one in fetched)),
+        seconds(_second_a_megabyte(pulls)),
+        octets(sum(one.rx + one.tx for one in fetched) / len(fetched)),
+        octets(wire / len(fetched)),
+        str(sum(one.retries for one in fetched)),
+        str(sum(one.doubled for one in fetched)),
+    )
+    why = Counter(one.why for one in fetched).most_common(1)[0][0]
+    return (*(Cell(text) for text in cells), Cell(why, "wrap faint"))
+
+
+def _second_a_megabyte(pulls: Sequence[Pull]) -> float:
+    return statistics.median(1e6 * pull.fetched.seconds / max(1, pull.fetched.rx) for pull in pulls)
