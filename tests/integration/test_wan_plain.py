@@ -44,7 +44,11 @@ def test_a_request_to_the_hub_takes_the_round_trip_asked_for(plain: World, numbe
     try:
         link = LINKS[_KINDS[number - 1]]
         asked_s = link.down.delay_s + link.up.delay_s + HUB_LINK.down.delay_s + HUB_LINK.up.delay_s
-        took_s = [_asking_s(plain, f"{_KINDS[number - 1]}-{number:02d}/worker") for _ in range(8)]
+        took_s: list[float] = []
+        for _ in range(80):  # a host that is busy with other things can only make packets late
+            took_s.append(_asking_s(plain, f"{_KINDS[number - 1]}-{number:02d}/worker"))
+            if len(took_s) >= 8 and min(took_s) <= asked_s + 0.015:
+                break
         assert asked_s <= min(took_s) <= asked_s + 0.015  # a proxy takes a millisecond or two of its own, each way
     finally:
         server.signal(signal.SIGTERM)
