@@ -83,7 +83,7 @@ def _refused(world: World) -> int:
 @pytest.mark.parametrize(("flow", "place", "way"), [(STEADY, "steady", "tx"), (RANDOM, "random", "rx")])
 def test_a_flow_has_the_rate_that_was_asked_for(world: World, flow: Flow, place: str, way: str) -> None:
     refused, rates = _refused(world), []
-    for _ in range(3):  # a host that is busy with other things can make a generator late
+    for _ in range(5):  # a host that is busy with other things can make a generator late
         rates.append(_rate_bps(world, place, way, 8.0))
         if rates[-1] == pytest.approx(flow.rate_bps, rel=0.05):
             break
@@ -91,24 +91,20 @@ def test_a_flow_has_the_rate_that_was_asked_for(world: World, flow: Flow, place:
     assert _refused(world) == refused
 
 
-def _variation(values: list[float]) -> float:
-    return statistics.stdev(values) / statistics.mean(values)
-
-
 def _gaps(moments: list[float]) -> list[float]:
     return [later - earlier for earlier, later in itertools.pairwise(moments)]
 
 
 def test_poisson_packets_come_at_random_moments(world: World, tmp_path: Path) -> None:
-    variations = []
-    for _ in range(3):
+    found = []
+    for _ in range(5):  # a host that is busy with other things can make a generator late
         gaps = _gaps(_departures(world, tmp_path, INDEX["random"], 8))
         mean = statistics.mean(gaps)
-        longer = sum(gap > mean for gap in gaps) / len(gaps)  # of exponential ones: 1/e
-        variations.append((_variation(gaps), longer))
-        if abs(variations[-1][0] - 1) < 0.1 and abs(longer - 0.368) < 0.03:
+        found.append([sum(gap > times * mean for gap in gaps) / len(gaps) for times in (1, 2)])
+        # Of exponential gaps 1/e and 1/e², five standard errors either way; at a constant pace none is twice the mean.
+        if found[-1] == [pytest.approx(0.368, abs=0.047), pytest.approx(0.135, abs=0.033)]:
             return
-    raise AssertionError(f"coefficients of variation, and shares above the mean: {variations}")
+    raise AssertionError(f"shares of gaps above the mean, and above twice the mean: {found}")
 
 
 def test_web_traffic_is_bursts_at_the_rate_and_silence(world: World, tmp_path: Path) -> None:
@@ -136,7 +132,7 @@ def test_a_transfer_gets_what_constant_traffic_leaves(world: World) -> None:
             time.sleep(0.05)
         left = FULL.up.rate_bps - HALF.rate_bps
         rates = []
-        for _ in range(3):
+        for _ in range(5):
             argv = ["iperf3", "-c", HUB_ADDRESS, "-p", str(UPDATE_PORT), "-t", "6", "-O", "2", "-J"]
             code, printed = world.output("full/worker", argv)
             assert code == 0, printed
