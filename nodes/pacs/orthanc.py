@@ -4,7 +4,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from emulator.places import DICOMWEB_PORT, DIMSE_PORT, Overlay, Service, pacs_ad
 from emulator.topology.resolved import Pacs, Site
 from nodes.endpoints import Endpoint, Tls
 from nodes.errors import PullFailed, WrongInput
-from nodes.pacs import fronting
+from nodes.pacs import fronting, postgresql
 from nodes.pacs import orthanc_settings as settings
 from nodes.pacs.flavours import Filler, PacsAnswer, Reach, register
 from nodes.pacs.habits import Habits, aet_of, storage_key
@@ -45,7 +45,7 @@ class Orthanc:
             profile = site.pacs.profile
             raise WrongInput(f"site '{site.name}': a toxic on 'dimse', but its PACS '{profile}' has dimse: false")
         variables = settings.serving(site, habits, self.release)
-        open_to_all = not variables["users"] and variables["web_certificate"] is None and variables["remote_access"]
+        open_to_all = not variables["users"] and variables["remote_access"]
         server = Service(
             name=f"{site.name}/pacs",
             place=f"{site.name}/pacs",
@@ -57,15 +57,15 @@ class Orthanc:
             env=(*self.release.environment(), *_nagle(habits)),
             overlay=None if storage is None else Overlay(lower=str(storage), target="@FOLDER@/storage"),
         )
-        services = (server,)
+        database = (postgresql.service(site, storage),) if habits.database == "postgresql" else ()
+        services = (server, *database)
         return services if serves_itself(habits.web) else fronting.fronted(site, habits.web, services)
 
     def endpoint(self, site: Site) -> Endpoint:
         """DICOMweb and DIMSE, unless the profile says no."""
         habits = checked(site.pacs)
         host, ways = pacs_address(site.index), habits.ways()
-        web_tls, dimse_tls = settings.callers(site, habits)
-        root = f"{'https' if web_tls else 'http'}://{host}:{DICOMWEB_PORT}/dicom-web/"
+        root = f"http://{host}:{DICOMWEB_PORT}/dicom-web/"
         endpoint = Endpoint(
             site=site.name,
             host=host,
@@ -77,15 +77,18 @@ class Orthanc:
             nodelay=bool(habits.dimse and habits.dimse.nodelay),
             retrieve=ways,
             login=settings.login_of(site, habits),
-            web_tls=web_tls,
-            dimse_tls=dimse_tls,
+            dimse_tls=settings.caller(site, habits),
         )
         return endpoint if serves_itself(habits.web) else fronting.through_gateway(site, habits.web, endpoint)
 
     def storage_key(self, pacs: Pacs) -> Mapping[str, Any]:
         """What of a profile changes the bytes on disk: how its scanners write, and whether it compresses."""
         habits = checked(pacs)
-        return {**storage_key(habits.writes), **({"compression": True} if habits.compression else {})}
+        return {
+            **storage_key(habits.writes),
+            **({"compression": True} if habits.compression else {}),
+            **({"database": f"postgresql {postgresql.version()}"} if habits.database == "postgresql" else {}),
+        }
 
     @contextmanager
     def fill(self, storage: Path, port: int, pacs: Pacs) -> Iterator[Filler]:
@@ -96,7 +99,9 @@ class Orthanc:
         from nodes.pacs.orthanc_filling import Running
 
         habits = checked(pacs)
-        with tempfile.TemporaryDirectory(prefix="orthanc-", dir=storage.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix="orthanc-", dir=storage.parent) as folder, ExitStack() as before:
+            if habits.database == "postgresql":
+                before.enter_context(postgresql.filling(storage, Path(folder), settings.database_port(port)))
             configuration, log = Path(folder, "orthanc.json"), Path(folder, "log")
             configuration.write_text(settings.render(settings.filling(str(storage), port, habits, self.release)))
             argv = [*self.release.program(), str(configuration)]

@@ -23,7 +23,7 @@ class OrthancHabits(Habits):
         default="sqlite", description="what holds its index; postgresql is a server of the site's own"
     )
     transcoding: bool = Field(
-        default=False, description="its GDCM plugin: what it stores can be asked in other transfer syntaxes"
+        default=True, description="false: over DIMSE it gives no other transfer syntax than that in which it stores"
     )
 
     def ways(self) -> tuple[Way, ...]:
@@ -58,5 +58,9 @@ def _problems(habits: OrthancHabits) -> Iterator[str]:
 
 
 def serves_itself(web: Web) -> bool:
-    """Whether Orthanc itself has these habits over HTTP; all others need a gateway in front of it."""
-    return web.auth in ("none", "basic") and web == Web(auth=web.auth, tls=web.tls)
+    """Whether Orthanc itself has these habits over HTTP; all others need a gateway in front of it.
+
+    TLS is one of those: Debian 12's Orthanc 1.10.1 has its web server (CivetWeb 1.15) look for functions that OpenSSL 3
+    has no longer, and ends at the first HTTPS request.
+    """
+    return web.auth in ("none", "basic") and web == Web(auth=web.auth)

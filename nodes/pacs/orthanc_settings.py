@@ -10,6 +10,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from emulator.places import DICOMWEB_PORT, DIMSE_PORT, pacs_address, worker_address
 from emulator.topology.resolved import Site
 from nodes.endpoints import Login, Tls
+from nodes.pacs import postgresql
 from nodes.pacs.fronting import ARCHIVE_PORT
 from nodes.pacs.habits import Dimse, aet_of
 from nodes.pacs.orthanc_habits import OrthancHabits, serves_itself
@@ -18,6 +19,7 @@ CALLING_AET = "WORKER"
 MOVE_PORT = 11112
 _IDLE_S = 30
 _PDU_BYTES = 16384
+_ABOVE = 10_000
 
 
 class Release(Protocol):
@@ -56,10 +58,10 @@ def filling(storage: str, http_port: int, habits: OrthancHabits, release: Releas
         "http_threads": habits.http_threads,
         "remote_access": True,
         "users": {},
-        "web_certificate": None,
+        "transcoding": habits.transcoding,
         "storage_cache_mb": habits.storage_cache_mb,
         "compression": habits.compression,
-        "postgresql": None,
+        "postgresql": _database("127.0.0.1", database_port(http_port)) if habits.database == "postgresql" else None,
         **_dimse(Dimse(), habits, None),
         "dimse": False,
     }
@@ -74,20 +76,29 @@ def serving(site: Site, habits: OrthancHabits, release: Release) -> dict[str, An
     }
     if not serves_itself(habits.web):
         served |= {"http_port": ARCHIVE_PORT, "remote_access": False}
+    if habits.database == "postgresql":
+        served["postgresql"] = _database(pacs_address(site.index), postgresql.PORT)
     login = login_of(site, habits)
     if login:
         served["users"] = {login.user: login.password}
-    if serves_itself(habits.web) and habits.web.tls:
-        served["web_certificate"] = "@FOLDER@/web.pem"
     if habits.dimse:
         served |= {**_dimse(habits.dimse, habits, worker_address(site.index)), "dimse": True}
     return served
 
 
+def database_port(http_port: int) -> int:
+    """Where the database of an Orthanc that is being filled listens."""
+    return http_port + _ABOVE
+
+
+def _database(host: str, port: int) -> dict[str, Any]:
+    return {"host": host, "port": port, "database": postgresql.DATABASE, "user": postgresql.USER}
+
+
 def _plugins(habits: OrthancHabits, release: Release) -> list[str]:
     wanted = {
         "DicomWeb": "wado-rs" in habits.ways(),
-        "Gdcm": habits.transcoding,
+        "PostgreSQLIndex": habits.database == "postgresql",
     }
     return [release.plugin(name) for name, is_wanted in wanted.items() if is_wanted]
 
@@ -123,31 +134,22 @@ def login_of(site: Site, habits: OrthancHabits) -> Login | None:
 
 def certificates(site: Site, habits: OrthancHabits) -> tuple[tuple[str, str], ...]:
     """The files with certificates and keys that the configuration names, for the folder of the service."""
-    web = serves_itself(habits.web) and habits.web.tls
-    dimse = bool(habits.dimse and habits.dimse.tls)
-    if not (web or dimse):
+    if not (habits.dimse and habits.dimse.tls):
         return ()
     from nodes import certificates as issued  # `cryptography` takes time to import, which only those pay who need it
 
     authority = issued.of_home()
     pair = authority.server(f"pacs.{site.name}", [pacs_address(site.index)])
     texts = {"certificate": pair.certificate_pem, "key": pair.key_pem, "authority": authority.certificate_pem}
-    return (
-        *((("web.pem", pair.certificate_pem + pair.key_pem),) if web else ()),
-        *(((file, texts[name]) for name, file in DIMSE_FILES.items()) if dimse else ()),
-    )
+    return tuple((file, texts[name]) for name, file in DIMSE_FILES.items())
 
 
-def callers(site: Site, habits: OrthancHabits) -> tuple[Tls | None, Tls | None]:
-    """What the worker needs for TLS over HTTP, and for TLS of DIMSE."""
-    web = serves_itself(habits.web) and habits.web.tls
-    dimse = bool(habits.dimse and habits.dimse.tls)
-    if not (web or dimse):
-        return None, None
+def caller(site: Site, habits: OrthancHabits) -> Tls | None:
+    """What the worker needs for DICOM over TLS."""
+    if not (habits.dimse and habits.dimse.tls):
+        return None
     from nodes import certificates as issued
 
     authority = issued.of_home()
     own = authority.client(f"worker.{site.name}")
-    trusted = str(authority.certificate_path)
-    mutual = Tls(trusted, str(own.certificate_path), str(own.key_path))
-    return Tls(trusted) if web else None, mutual if dimse else None
+    return Tls(str(authority.certificate_path), str(own.certificate_path), str(own.key_path))

@@ -8,10 +8,10 @@ from emulator.places import Service
 from emulator.topology.resolved import Cohort, Compute, Direction, DownToxic, Link, Pacs, Site
 from nodes import pacs
 from nodes.endpoints import Endpoint, Login
-from nodes.errors import UnknownName, WrongInput
-from nodes.pacs import orthanc_settings
+from nodes.errors import CannotHere, UnknownName, WrongInput
+from nodes.pacs import orthanc_settings, postgresql
 from nodes.pacs.orthanc_habits import checked
-from nodes.pacs.orthanc_release import Installed
+from nodes.pacs.orthanc_release import Installed, Unpacked
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -186,12 +186,41 @@ def test_compression_is_part_of_the_storage_and_of_its_key() -> None:
     assert json.loads(orthanc_settings.render(variables))["StorageCompression"] is True
 
 
-def test_transcoding_loads_the_plugin_that_can_do_it() -> None:
-    loaded = configuration(service(transcoding=True))["Plugins"]
-    assert [Path(str(plugin)).name for plugin in loaded] == [  # type: ignore[attr-defined] # parsed JSON
-        "libOrthancDicomWeb.so",
-        "libOrthancGdcm.so",
-    ]
+def test_a_pacs_transcodes_over_dimse_unless_it_is_told_not_to() -> None:
+    assert configuration(service())["TranscodeDicomProtocol"] is True
+    assert configuration(service(transcoding=False))["TranscodeDicomProtocol"] is False
+
+
+def test_an_index_in_postgresql_is_a_second_server_on_the_pacs_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "program", lambda name: f"/usr/lib/postgresql/15/bin/{name}")
+    monkeypatch.setattr(postgresql, "version", lambda: "15")
+    postgres = site(database="postgresql")
+    archive, database = pacs.get("orthanc").services(postgres, Path("/cache/abc/storage"))
+    assert (database.name, database.place) == ("lyon/pacs-database", "lyon/pacs")
+    assert database.overlay is not None
+    assert database.overlay.lower == "/cache/abc/storage/postgresql"
+    written, files = configuration(archive), dict(database.files)
+    index = written["PostgreSQL"]
+    assert isinstance(index, dict)
+    assert (index["Host"], index["Port"]) == ("10.0.3.2", database.ready_port)
+    assert files["pg_hba.conf"] == "host all orthanc 10.0.3.2/32 trust\n"
+    assert "initdb" not in " ".join(database.argv)
+    (_, empty) = pacs.get("orthanc").services(postgres, None)
+    assert "initdb" in " ".join(empty.argv)
+    assert pacs.get("orthanc").storage_key(postgres.pacs) == {"database": "postgresql 15"}
+    assert "PostgreSQL" not in configuration(service())
+
+
+def test_generations_differ_in_where_they_lie_and_in_nothing_that_is_said_to_them() -> None:
+    assert {"orthanc", "orthanc@trixie", "orthanc@sid"} <= pacs.names()
+    assert pacs.get("orthanc@sid").name == "orthanc@sid"
+    for flavour in ("orthanc@trixie", "orthanc@sid"):
+        assert pacs.get(flavour).endpoint(site()) == endpoint()
+
+
+def test_a_generation_that_is_not_here_says_how_to_get_it() -> None:
+    with pytest.raises(CannotHere, match=r"Debian etch's Orthanc is not here.*orthanc-etch.*\./dev install"):
+        Unpacked("etch").program()
 
 
 def test_a_password_is_asked_for_and_the_endpoint_says_which() -> None:
@@ -205,26 +234,21 @@ def test_a_password_is_asked_for_and_the_endpoint_says_which() -> None:
 
 
 def test_tls_is_the_same_at_the_next_look_and_its_files_are_there() -> None:
-    options = {"web": {"tls": True}, "dimse": {"tls": True}}
-    made, reached = service(**options), endpoint(**options)
-    assert made == service(**options)
+    made, tls = service(dimse={"tls": True}), endpoint(dimse={"tls": True}).dimse_tls
+    assert made == service(dimse={"tls": True})
     written, files = configuration(made), dict(made.files)
-    named = [written[key] for key in ("SslCertificate", "DicomTlsCertificate", "DicomTlsPrivateKey")]
-    assert {str(path).removeprefix("@FOLDER@/") for path in named} <= files.keys()
-    assert "BEGIN PRIVATE KEY" in files["web.pem"]
-    assert reached.dicomweb == "https://10.0.3.2:8042/dicom-web/"
-    assert reached.web_tls is not None
-    assert reached.dimse_tls is not None
-    trusted = Path(reached.web_tls.authority).read_text()
-    assert trusted == files["authority.pem"]
-    assert Path(reached.dimse_tls.certificate).exists()
-    assert Path(reached.dimse_tls.key).exists()
+    named = ("DicomTlsCertificate", "DicomTlsPrivateKey", "DicomTlsTrustedCertificates")
+    assert {str(written[key]).removeprefix("@FOLDER@/") for key in named} == files.keys() - {"orthanc.json"}
+    assert tls is not None
+    assert Path(tls.authority).read_text() == files["authority.pem"]
+    assert Path(tls.certificate).exists()
+    assert Path(tls.key).exists()
+    assert endpoint().dimse_tls is None
 
 
 def test_habits_that_need_a_gateway_are_left_to_it_altogether() -> None:
-    made = service(web={"auth": "basic", "tls": True, "page": 5})
+    made = service(web={"auth": "basic", "page": 5})
     assert configuration(made)["AuthenticationEnabled"] is False
-    assert configuration(made)["SslEnabled"] is False
     assert configuration(made)["RemoteAccessAllowed"] is False
     assert configuration(made)["HttpPort"] == made.ready_port == 18042
     assert made.ready_path is None  # it answers its own machine alone
