@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from emulator.worlds import World
 from emulator.worlds.record import service_folder
 from nodes import cohorts, pacs
 from nodes.endpoints import Endpoint
+from nodes.pacs.orthanc_release import Unpacked
 from testbed.composition import services
 from testbed.inspection import AsSeenAt
 
@@ -42,16 +44,22 @@ PROFILES: dict[str, dict[str, object]] = {
     "closed": {"transcoding": False},
     "packed": {"compression": True, "database": "postgresql"},
 }
-STUDIES = 2
+NEWER = {"trixie": "orthanc@trixie", "sid": "orthanc@sid"}
+PROFILES |= {suite: {"database": "postgresql"} for suite in NEWER if Unpacked(suite).root.exists()}
+STUDIES = 1
 STORED_LATER = "2.25.11"
 
 Run = Callable[..., tuple[int, str]]
 
 
+def flavour(profile: str) -> str:
+    return NEWER.get(profile, "orthanc")
+
+
 def hospital(index: int, profile: str) -> Site:
     cohort = Cohort("phantom", STUDIES, {"control": STUDIES}, "3T", ("mr",), "multi-frame")
     return replace(
-        make_site(index, "regional", profile), pacs=Pacs(profile, "orthanc", PROFILES[profile]), cohort=cohort
+        make_site(index, "regional", profile), pacs=Pacs(profile, flavour(profile), PROFILES[profile]), cohort=cohort
     )
 
 
@@ -83,7 +91,7 @@ def at(world: World) -> Run:
 
 def reached(name: str) -> Endpoint:
     (site,) = [site for site in SITES if site.name == name]
-    return pacs.get("orthanc").endpoint(site)
+    return pacs.get(flavour(name)).endpoint(site)
 
 
 def dimse(name: str, *, calling: str = "WORKER", called: str | None = None) -> list[str]:
@@ -107,8 +115,26 @@ def study(at: Run, name: str, *more: str) -> str:
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_pacs_says_through_its_own_door_what_it_holds(world: World, name: str) -> None:
     (site,) = [site for site in SITES if site.name == name]
-    answer = pacs.get("orthanc").probe(site, AsSeenAt(world, f"{name}/worker"))
+    answer = pacs.get(flavour(name)).probe(site, AsSeenAt(world, f"{name}/worker"))
     assert (answer.studies, answer.instances) == (STUDIES, STUDIES)
+
+
+@pytest.mark.skipif(not PROFILES.keys() & NEWER.keys(), reason="no newer Orthanc is unpacked here")
+def test_generations_stand_side_by_side_and_the_system_keeps_its_own(world: World, at: Run, tmp_path: Path) -> None:
+    seen = AsSeenAt(world, "deaf/worker")
+    (own,) = [site for site in SITES if site.name == "deaf"]
+    versions = [pacs.get("orthanc").probe(own, seen).version]
+    for site in SITES:
+        if site.name in NEWER:
+            versions.append(pacs.get(site.pacs.flavour).probe(site, AsSeenAt(world, f"{site.name}/worker")).version)
+            code, said, files = retrieved(at, site.name, "getscu", tmp_path / site.name)
+            assert (code, files) == (0, 1), said
+            assert status(at, site.name, f"studies/{study(at, site.name)}/metadata") == "200"
+            unpacked = Unpacked(site.name).program()
+            assert unpacked[0].startswith("/opt/pacs-testbed/")
+            assert versions[-1] in subprocess.run([*unpacked, "--version"], capture_output=True, text=True).stdout
+    numbers = [tuple(map(int, version.split("."))) for version in versions]
+    assert numbers == sorted(numbers)  # on Debian 13, trixie's is the system's own once more
 
 
 def test_a_wrong_title_is_refused_on_either_side(at: Run) -> None:

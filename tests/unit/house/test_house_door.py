@@ -245,7 +245,12 @@ def test_without_rights_it_goes_on_without_what_would_be_built(house: Path, tmp_
     assert "a-build" not in _dev(house, "install", DEV_SKIP_HOST="", PATH=path).stderr
 
 
-SCRIPTS = ("dev", "ansible/roles/host/files/survey.sh", "ansible/roles/host/files/toxiproxy.sh")
+SCRIPTS = (
+    "dev",
+    "ansible/roles/host/files/survey.sh",
+    "ansible/roles/host/files/toxiproxy.sh",
+    "ansible/roles/host/files/orthanc_release.sh",
+)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
