@@ -18,7 +18,7 @@ from nodes.gateway.settings import Settings
 _FIRST_S, _HEAD_S = 75.0, 30.0
 _STALLED_S = 300.0
 _LINGER_S, _LINGER_BYTES = 2.0, 1 << 24
-_PIECE = 65_536
+_PIECE = 131_072
 _CHUNK_HEAD = 16  # bytes around a chunk
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, of no time: closing resets
 _MORE = (
@@ -41,6 +41,7 @@ class Conversation:
         self._reader, self._writer = streams
         self._peer = Peer(self._writer.get_extra_info("peername")[0], self._writer.get_extra_info("peercert"))
         self._asked = False
+        self._held = b""  # an answer's head, which goes out with the first piece of its body
         self._open_ended = False  # an answer is under way that only the connection's end can end
 
     async def run(self) -> None:
@@ -118,12 +119,11 @@ class Conversation:
         if request.method != "HEAD" and response.status not in (204, 304):
             told = Fields([*told.without(["content-length"]), *wire.framing_fields(framing)])
         keep = request.kept_alive and framing != "close" and answer.taken
-        await self._begin(response.status, response.reason, told, keep)
+        self._begin(response.status, response.reason, told, keep)
         self._open_ended = framing == "close"
         async for piece in pieces:
             await self._send(wire.framed(piece, framing))
-        if framing == "chunked":
-            await self._send(wire.ending(framing))
+        await self._send(wire.ending(framing))
         self._open_ended = False
         return keep
 
@@ -139,7 +139,7 @@ class Conversation:
         others = answer.response.fields.end_to_end().without(["content-length", "content-type"])
         keep = request.kept_alive and framing != "close"
         fields = Fields([*others, ("Content-Type", kind), *wire.framing_fields(framing)])
-        await self._begin(answer.response.status, answer.response.reason, fields, keep)
+        self._begin(answer.response.status, answer.response.reason, fields, keep)
         self._open_ended = framing == "close"
         async for piece in _content(part, content, pieces, whole):
             await self._send(wire.framed(piece, framing))
@@ -147,9 +147,9 @@ class Conversation:
         self._open_ended = False
         return keep
 
-    async def _begin(self, status: int, reason: str, fields: Fields, keep: bool) -> None:
+    def _begin(self, status: int, reason: str, fields: Fields, keep: bool) -> None:
         connection = ("Connection", "keep-alive" if keep else "close")
-        await self._send(head(status_line(status, reason), [*fields, connection]))
+        self._held = head(status_line(status, reason), [*fields, connection])
 
     async def _refuse(self, refusal: Refused, request: Request | None) -> bool:
         """An answer of the gateway's own. A body that was not read is in the way of a next request."""
@@ -157,12 +157,13 @@ class Conversation:
         text = f"{refusal.why}\n".encode()
         told = Fields([*refusal.fields, ("Content-Type", "text/plain; charset=utf-8")])
         fields = Fields([*told, *wire.framing_fields(len(text))])
-        await self._begin(refusal.status, "", fields, keep)
-        if request is None or request.method != "HEAD":
-            await self._send(text)
+        self._begin(refusal.status, "", fields, keep)
+        await self._send(b"" if request and request.method == "HEAD" else text)
         return keep
 
     async def _send(self, data: bytes) -> None:
+        if self._held:
+            data, self._held = self._held + data, b""
         if not data:
             return
         if self._bucket:

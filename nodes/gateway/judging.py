@@ -8,7 +8,7 @@ from typing import Any
 from nodes.gateway import accepting, callers, resources
 from nodes.gateway.hours import opens_in
 from nodes.gateway.messages import Fields, Refused, Request
-from nodes.gateway.resources import Kind
+from nodes.gateway.resources import Kind, Search
 from nodes.gateway.settings import Settings
 
 _OURS = ("host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "expect")
@@ -88,12 +88,17 @@ def _forwarded(settings: Settings, request: Request, peer: Peer) -> Fields:
 def _rewritten(settings: Settings, kind: Kind, request: Request) -> Handed:
     if kind == "search" and request.method in ("GET", "HEAD"):
         search = resources.searched(request.target, settings.page, settings.includefield)
-        listed = _accepting(request, "application/dicom+json")
-        beyond = replace(listed, method="GET", target=search.beyond, framing=0) if search.beyond else None
-        return Handed(replace(request, target=search.target), beyond=beyond)
+        return Handed(replace(request, target=search.target), beyond=_beyond(request, search))
     if kind == "instance" and settings.single_part and request.method == "GET":
         return Handed(_accepting(request, accepting.as_multipart(request.fields.text("accept"))), single=True)
     return Handed(request)
+
+
+def _beyond(request: Request, search: Search) -> Request | None:
+    if search.beyond is None:
+        return None
+    bare = replace(request, fields=request.fields.without(["content-length", "transfer-encoding"]), framing=0)
+    return _accepting(replace(bare, method="GET", target=search.beyond), "application/dicom+json")
 
 
 def _accepting(request: Request, media: str) -> Request:

@@ -39,6 +39,7 @@ pytestmark = pytest.mark.integration
 
 MULTIPART = 'multipart/related; type="application/dicom"'
 STRICT = f"{MULTIPART}; transfer-syntax=1.2.840.10008.1.2.1"
+BOUNDARY = "between-the-files-of-this-test"
 START = Callable[..., AbstractContextManager[Running]]
 DOWNLOADS, LARGE_BYTES = 50, 6_000_000
 
@@ -356,8 +357,11 @@ def test_studies_are_stored_through_it_whole_and_in_chunks(archive: int, plain: 
 
 def _stored(running: Running, file: Path, field: str) -> int:
     body = file.with_suffix(".multipart")
-    body.write_bytes(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + file.read_bytes() + b"\r\n--b--\r\n")
-    kind = f"Content-Type: {MULTIPART}; boundary=b"
+    mark = b"--" + BOUNDARY.encode()  # long: Orthanc takes `--` and the boundary for a boundary anywhere in a line
+    body.write_bytes(
+        mark + b"\r\nContent-Type: application/dicom\r\n\r\n" + file.read_bytes() + b"\r\n" + mark + b"--\r\n"
+    )
+    kind = f"Content-Type: {MULTIPART}; boundary={BOUNDARY}"
     return answer("-H", kind, "-H", field, "--data-binary", f"@{body}", web(running, "studies"))[0]
 
 

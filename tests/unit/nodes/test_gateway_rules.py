@@ -108,6 +108,15 @@ def test_a_limit_that_is_no_number_is_refused_by_name(query: str) -> None:
     assert query.partition("=")[0] in refusal.why
 
 
+def test_whether_there_is_more_is_asked_without_the_callers_body() -> None:
+    beyond = asked("/dicom-web/studies", habits=settings(page=10), content_length="5", accept="*/*").beyond
+    assert beyond is not None
+    assert beyond.target == "/dicom-web/studies?limit=1&offset=10"
+    assert not beyond.fields.all("content-length")
+    assert beyond.fields.all("accept") == ["application/dicom+json"]
+    assert asked("/dicom-web/studies?limit=10", habits=settings(page=10)).beyond is None
+
+
 def test_without_a_page_a_search_is_handed_on_as_it_is() -> None:
     target = "/dicom-web/studies?limit=-1&PatientName=M%C3%BCller*&includefield=all"
     assert asked(target).request.target == target
