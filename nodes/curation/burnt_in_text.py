@@ -1,8 +1,8 @@
 """Letters in the pixels.
 
-Whoever writes into an image draws with one value. So letters are many pixels of exactly one bright value, nearly each
-of which has something far darker beside it; anatomy, whose values are measured with noise, has no such thing, and what
-is saturated is a patch with pixels inside. Letters that were smoothed or compressed with loss are not found.
+Whoever writes into an image draws with one value. So letters are many pixels of exactly one bright value, far more than
+of the values around it, and nearly each has something far darker beside it. Anatomy and noise spread over many values,
+and what is saturated is a patch with pixels inside. Letters that were smoothed or compressed with loss are not found.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,15 @@ from nodes.curation.images import Image
 
 _FEWEST = 24
 """Pixels of three letters or so."""
+_NEAR: Final = 10
+"""Values to each side that a histogram without letters would spread over …"""
+_PEAK: Final = 4
+"""… and how many times the usual one of these the letters' value must come."""
 _BRIGHT: Final = 0.4
 """Of the slice's brightest."""
 _DARK: Final = 0.6
 """Of the letters' own value."""
-_THIN: Final = 0.9
+_THIN: Final = 0.85
 """Share of the letters' pixels with something dark right beside them."""
 
 
@@ -40,7 +44,14 @@ def lettered(plane: npt.NDArray[np.generic]) -> bool:
     pixels = plane.astype(np.int64)
     brightest = int(pixels.max(initial=0))
     values, counts = np.unique(pixels[pixels > _BRIGHT * brightest], return_counts=True)
-    return any(_is_thin(pixels, int(value)) for value in values[counts >= _FEWEST])
+    often = values[counts >= _FEWEST]
+    return any(_is_peak(values, counts, int(value)) and _is_thin(pixels, int(value)) for value in often)
+
+
+def _is_peak(values: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], value: int) -> bool:
+    near = counts[(np.abs(values - value) <= _NEAR) & (values != value)]
+    usual = float(near.sum()) / (2 * _NEAR)
+    return float(counts[values == value][0]) >= _PEAK * usual
 
 
 def _is_thin(pixels: npt.NDArray[np.int64], value: int) -> bool:

@@ -24,7 +24,7 @@ from nodes.phantoms.studio import Studio
 _SEED = 2026
 _OF_EACH_KIND = 2
 _CLEAN = 12
-_STUDIES = _OF_EACH_KIND * 9 + _CLEAN
+_STUDIES = _OF_EACH_KIND * len(names()) + _CLEAN
 _SITES = [
     ("1.5T", "single-frame", "explicit"),
     ("3T", "multi-frame", "jpeg-ls"),

@@ -149,6 +149,14 @@ def test_what_names_nobody_is_left_alone(text: str) -> None:
     assert commented(text) == []
 
 
+def test_noise_of_few_values_is_no_letters() -> None:
+    random = np.random.default_rng(1)
+    noise = np.hypot(random.normal(0, 24, (91, 74)), random.normal(0, 24, (91, 74))).astype(np.uint16)
+    assert not lettered(noise)
+    noise[2:7:2, 2:30] = 100
+    assert lettered(noise)
+
+
 def test_a_bright_patch_and_a_few_bright_pixels_are_no_letters() -> None:
     plane = np.random.default_rng(1).integers(0, 300, (64, 64)).astype(np.uint16)
     plane[20:40, 20:40] = 1000
