@@ -1,16 +1,20 @@
 """What a site's archive is said to write is what its PACS keeps: Orthanc, on a loopback port."""
 
 import hashlib
+import io
 import socket
 from pathlib import Path
 
 import httpx
 import numpy as np
+import pydicom
 import pytest
 
-from emulator.topology.resolved import Pacs
-from nodes import pacs
+from emulator.topology.resolved import Cohort, Compute, Direction, Link, Pacs, Site
+from nodes import cohorts, pacs
 from nodes.cohorts import scanners
+from nodes.curation import curate
+from nodes.defects.spoiling import names
 from nodes.dicom.archive import packed, study_files
 from nodes.dicom.dialects import spoken
 from nodes.dicom.study import Context
@@ -63,3 +67,29 @@ def test_orthanc_keeps_every_dialect_to_the_byte_and_of_a_doubled_uid_the_first(
             names = orthanc.get("/instances").json()
             kept = {digest(orthanc.get(f"/instances/{name}/file").content) for name in names}
     assert kept == {digest(file) for file in [*written, twice[0]]}
+
+
+def baked(storage: Path) -> dict[str, list[bytes]]:
+    """The DICOM files in Orthanc's storage, by study."""
+    found: dict[str, list[bytes]] = {}
+    for path in storage.rglob("*-*"):
+        content = path.read_bytes() if path.is_file() else b""
+        if content[128:132] == b"DICM":
+            header = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
+            found.setdefault(str(header.StudyInstanceUID), []).append(content)
+    return found
+
+
+def test_a_dirty_cohort_is_baked_with_the_defects_of_its_truth(tmp_path: Path) -> None:
+    spoilt = dict.fromkeys(names(), 1)
+    cohort = Cohort("phantom", 11, {"control": 6, "ad": 5}, "1.5T", ("pet",), "multi-frame", spoilt)
+    direction = Direction(rate_bps=10**9, delay_s=0.001)
+    profile = Pacs("p", "orthanc", {"writes": {"syntax": "jpeg-ls", "missing_type2": True}})
+    link = Link("fibre", direction, direction)
+    site = Site(1, "nice", "nice", "namespace", link, profile, cohort, Compute(0.03))
+    storage = cohorts.bake([site], 7, tmp_path, lambda what, done, total: None)["nice"]
+    studies = baked(storage)
+    assert len(studies) == 11
+    assert all("StudyTime" not in pydicom.dcmread(io.BytesIO(files[0])) for files in studies.values())
+    told = {(study, kind) for study, files in studies.items() for kind in curate(files).kinds}
+    assert told == {(defect.study, defect.kind) for defect in cohorts.truth(site, 7)}

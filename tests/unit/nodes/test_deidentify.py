@@ -1,0 +1,207 @@
+"""Nothing of whom a file is of stays in it: each attribute of PS3.15's table, judged by the raw bytes and by others."""
+
+import io
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import gdcm
+import numpy as np
+import pydicom
+import pytest
+from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from nodes.cohorts import scanners
+from nodes.defects import Defect
+from nodes.defects.spoiling import spoil
+from nodes.deidentify import deidentify, export, new_uid
+from nodes.dicom.archive import Storage, study_files
+from nodes.dicom.dialects import spoken
+from nodes.dicom.study import Context
+from nodes.errors import Unreadable, WrongInput
+from nodes.pacs.habits import Writes
+from nodes.phantoms.studio import Pictures
+from nodes.phantoms.subjects import Subject
+from nodes.pull.studies import Assembly, Study
+
+CONTEXT = Context("lyon", 7, scanners.get("3T"))
+SECRET = b"of this test alone"
+TEXT, WHEN = "IDENTIFYME", "19420613"
+PLANTED: dict[str, object] = {
+    "AE": TEXT,
+    "AS": "077Y",
+    "CS": TEXT,
+    "DA": WHEN,
+    "DS": "613.42",
+    "DT": f"{WHEN}061342",
+    "IS": "61342",
+    "LO": TEXT,
+    "LT": TEXT,
+    "PN": f"{TEXT}^{TEXT}",
+    "SH": TEXT,
+    "ST": TEXT,
+    "TM": "061342",
+    "UC": TEXT,
+    "UI": "1.3.6.1.4.1.613.42.61342",
+    "UR": f"http://{TEXT}.example",
+    "UT": TEXT,
+    "OB": TEXT.encode(),
+    "OW": TEXT.encode(),
+    "UN": TEXT.encode(),
+    "FD": 613.42,
+    "FL": 613.5,
+    "SL": 6134,
+    "SS": 6134,
+    "UL": 6134,
+    "US": 6134,
+}
+TRACES = [TEXT.encode(), WHEN.encode(), b"61342", b"613.42", b"077Y"]
+
+
+def table() -> set[int]:
+    """Every attribute of the profile's table: as the library has it, and as GDCM does."""
+    fields = dicom_anonymization_database_selector("dicomfields_2026c")
+    tags = {group << 16 | element for tags in fields.values() for group, element, *mask in tags if not mask}
+    others = gdcm.Anonymizer.GetBasicApplicationLevelConfidentialityProfileAttributes()
+    tags |= {one.GetGroup() << 16 | one.GetElement() for one in others}
+    overlay, curve = {0x60004000, 0x60023000}, {0x50002500}
+    return {tag for tag in tags | overlay | curve if tag >> 16 > 4}
+
+
+def plant(dataset: Dataset, tags: set[int]) -> None:
+    for tag in tags:
+        vr = dictionary_VR(tag).split(" or ")[0] if dictionary_has_tag(tag) else "LO"
+        value = PLANTED.get(vr)
+        if vr == "SQ":
+            item = Dataset()
+            item.PatientName, item.StudyDate, item.ReferencedSOPInstanceUID = TEXT, WHEN, PLANTED["UI"]
+            value = [item]
+        dataset[tag] = DataElement(tag, vr, value)
+
+
+@pytest.fixture(scope="module", params=["single-frame", "multi-frame"])
+def files(request: pytest.FixtureRequest, patient: Subject, pictures: Pictures) -> list[bytes]:
+    storage: Storage = request.param
+    made = study_files(CONTEXT, patient, pictures, storage)
+    return made if storage == "multi-frame" else made[20:24] + made[70:74]
+
+
+def pulled(files: Sequence[bytes], uid: str) -> Study:
+    assembly = Assembly()
+    for file in files:
+        assembly.add(file)
+    return assembly.study(uid)
+
+
+def read(file: bytes) -> pydicom.FileDataset:
+    return pydicom.dcmread(io.BytesIO(file))
+
+
+def test_nothing_that_the_table_names_keeps_its_value_however_deep_it_stands(files: list[bytes]) -> None:
+    dataset, tags = read(files[0]), table()
+    assert len(tags) > 600
+    plant(dataset, tags)
+    nest = Dataset()
+    plant(nest, tags)
+    dataset.SourceImageSequence = [Dataset()]
+    dataset.SourceImageSequence[0].DerivationCodeSequence = [nest]
+    dataset.private_block(0x0011, TEXT, create=True).add_new(1, "UN", TEXT.encode())
+    dataset.preamble = TEXT.encode().ljust(128, b"\0")
+    dataset.file_meta.SourceApplicationEntityTitle = TEXT
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    assert all(trace in buffer.getvalue() for trace in TRACES)
+    clean = deidentify(buffer.getvalue(), SECRET)
+    header = clean[: clean.index(b"\xe0\x7f\x10\x00")]
+    assert [trace for trace in TRACES if trace in header] == []
+    numbers = [element for element in read(clean).iterall() if element.value in (6134, 613.5, 613.42)]
+    assert numbers == []
+
+
+@pytest.mark.parametrize("writes", [Writes(), Writes(syntax="jpeg-ls", private=True, charset="ISO 2022 IR 87")])
+def test_volumes_and_labels_survive_and_the_patient_does_not(
+    files: list[bytes], patient: Subject, writes: Writes
+) -> None:
+    old = CONTEXT.uid(patient, "study")
+    written = spoken(files, writes)
+    clean = [deidentify(file, SECRET) for file in written]
+    before, after = pulled(written, old), pulled(clean, new_uid(old, SECRET))
+    assert after.label == before.label == patient.label
+    for modality, volume in before.volumes.items():
+        np.testing.assert_array_equal(after.volumes[modality].values, volume.values)
+        np.testing.assert_array_equal(after.volumes[modality].affine, volume.affine)
+    name = str(read(written[0]).PatientName)
+    for file in clean:
+        assert before.patient_id.encode() not in file
+        assert str(read(file).PatientName) != name
+        assert not any(element.tag.is_private for element in read(file).iterall())
+        assert read(file).PatientIdentityRemoved == "YES"
+
+
+def test_uids_stay_together_under_one_secret_and_tell_nothing_under_another(files: list[bytes]) -> None:
+    clean = [read(deidentify(file, SECRET)) for file in files]
+    old = [read(file) for file in files]
+    assert len({one.StudyInstanceUID for one in clean}) == 1
+    assert len({one.SeriesInstanceUID for one in clean}) == len({one.SeriesInstanceUID for one in old}) == 2
+    assert len({one.SOPInstanceUID for one in clean}) == len(files)
+    assert {one.FrameOfReferenceUID for one in clean}.isdisjoint({one.FrameOfReferenceUID for one in old})
+    assert all(one.file_meta.MediaStorageSOPInstanceUID == one.SOPInstanceUID for one in clean)
+    assert [one.SOPClassUID for one in clean] == [one.SOPClassUID for one in old]
+    other = read(deidentify(files[0], SECRET + b"!"))
+    assert (other.StudyInstanceUID, other.PatientID) != (clean[0].StudyInstanceUID, clean[0].PatientID)
+    assert deidentify(files[0], SECRET) == deidentify(files[0], SECRET)
+
+
+@given(st.text("0123456789.", min_size=1, max_size=64), st.binary(min_size=16, max_size=40))
+def test_a_new_uid_is_valid_and_one_of_the_standard_stays(old: str, secret: bytes) -> None:
+    assert UID(new_uid(old, secret)).is_valid
+    assert new_uid(f"1.2.840.10008.{old}", secret) == f"1.2.840.10008.{old}"
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
+def test_an_independent_validator_still_finds_nothing_wrong(files: list[bytes], tmp_path: Path) -> None:
+    for number in (0, -1):
+        path = tmp_path / f"{number}.dcm"
+        path.write_bytes(deidentify(files[number], SECRET))
+        said = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, check=False).stderr
+        # A DICOMDIR would want the study's date and ID, which the profile has emptied.
+        wrong = [line for line in said.splitlines() if "Error" in line or "Warning" in line]
+        assert [line for line in wrong if "build DICOMDIR" not in line] == []
+
+
+def test_dcmtk_reads_no_word_of_the_patient(files: list[bytes], tmp_path: Path) -> None:
+    path = tmp_path / "clean.dcm"
+    path.write_bytes(deidentify(files[0], SECRET))
+    said = subprocess.run(["dcmdump", "+L", path], capture_output=True, text=True, check=True).stdout
+    old = read(files[0])
+    words = [old.PatientID, old.PatientBirthDate, old.StudyDate, old.InstitutionName, old.StudyInstanceUID]
+    assert [word for word in words if str(word) in said] == []
+
+
+def test_an_export_leaves_out_text_in_pixels_and_what_is_no_dicom_and_says_why(
+    patient: Subject, pictures: Pictures, tmp_path: Path
+) -> None:
+    made = study_files(CONTEXT, patient, pictures, "single-frame")[20:30]
+    made = spoil(made, Defect("burnt-in-text", CONTEXT.uid(patient, "study"), "MR", 0.5))
+    paths = [tmp_path / f"{number}.dcm" for number in range(len(made))]
+    for path, file in zip(paths, made, strict=True):
+        path.write_bytes(file)
+    (tmp_path / "notes.txt").write_text("not an image")
+    exported = export([*paths, tmp_path / "notes.txt"], tmp_path / "out", SECRET)
+    assert exported.written == len(list((tmp_path / "out").iterdir())) == 7
+    assert sorted("burnt-in text" in why for why in exported.left_out.values()) == [False, True, True, True]
+    assert "no DICOM file" in exported.left_out[str(tmp_path / "notes.txt")]
+
+
+def test_a_short_secret_and_what_is_no_dicom_are_refused(files: list[bytes]) -> None:
+    with pytest.raises(WrongInput, match="can be guessed; it needs 16"):
+        deidentify(files[0], b"short")
+    with pytest.raises(Unreadable, match="not de-identified"):
+        deidentify(b"not a DICOM file at all", SECRET)
