@@ -163,11 +163,12 @@ class CohortDocument(Form):
 
     @model_validator(mode="after")
     def _says_one_kind(self) -> Self:
-        made = [key for key in ("scanner", "modalities", "storage") if getattr(self, key) is not None]
+        made = [key for key in ("scanner", "modalities", "storage", "defects") if getattr(self, key) is not None]
         if self.source is not None and self.kind == "phantom":
             raise refusal("phantoms, or a cohort to take studies 'from', not both")
         if self.source is not None and made:
-            raise refusal("no 'scanner', 'modalities' or 'storage' beside 'from'", "imported studies are as they are")
+            kept = "no 'scanner', 'modalities', 'storage' or 'defects' beside 'from'"
+            raise refusal(kept, "imported studies are as they are")
         return self
 
 

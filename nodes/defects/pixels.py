@@ -28,11 +28,12 @@ _LETTERS: Final = {
     "I": 0o72227,
     "L": 0o44447,
     "M": 0o57755,
+    "N": 0o65555,
     "O": 0o75557,
     "R": 0o65655,
     "S": 0o74717,
 }
-_TEXTS: Final = ("DOE 1943", "ROE 1938", "SALA 1951", "MEIER 1949")
+_TEXTS: Final = ("DOE 1943", "ROE 1938", "NIM 1951", "ELA 1949")
 _MARGIN = 2
 _PAINTED = 3
 _SPIKE = 2.5
@@ -56,7 +57,7 @@ def burnt_in_text(stack: Stack, defect: Defect) -> None:
     first = defect.slice_of(len(stack))
     for index in range(first, min(first + _PAINTED, len(stack))):
         corner = stack.plane(index)[_MARGIN : _MARGIN + text.shape[0], _MARGIN : _MARGIN + text.shape[1]]
-        corner[text > 0] = round(0.8 * brightest)
+        corner[text[: corner.shape[0], : corner.shape[1]] > 0] = round(0.8 * brightest)
 
 
 @in_images("intensity-outlier")

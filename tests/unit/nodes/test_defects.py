@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +10,16 @@ from hypothesis import strategies as st
 from emulator.topology.document import DefectsDocument
 from emulator.topology.drawing import defects as counted
 from emulator.topology.resolved import Cohort, Compute, Direction, Link, Pacs, Site
-from nodes.cohorts import key_of, truth
+from nodes.cohorts import key_of, scanners, truth
 from nodes.cohorts.defects import drawn
+from nodes.curation import curate
 from nodes.defects import Defect
 from nodes.defects.spoiling import names, spoil
+from nodes.dicom.archive import study_files
+from nodes.dicom.study import Context
 from nodes.errors import UnknownName
+from nodes.phantoms.studio import Studio
+from nodes.phantoms.subjects import Subject
 
 COHORT = Cohort("phantom", 30, {"control": 30}, "3T", ("mr", "pet"), "single-frame")
 LINK = Link("fibre", Direction(10**9, 0.001), Direction(10**9, 0.001))
@@ -56,6 +62,13 @@ def test_each_kind_has_the_nearest_number_of_studies_one_at_least_and_all_have_r
         assert all(abs(counts[kind] - share * studies) <= 1 for kind, share in shares.items())
     cohort = replace(COHORT, studies=studies, classes={"control": studies}, defects=counts)
     assert len(drawn(cohort, "lyon", 3)) == sum(counts.values())
+
+
+@pytest.mark.parametrize("place", [0.3, 0.301, 0.302, 0.303])
+def test_every_text_is_found_in_the_smallest_pictures(studio: Studio, patient: Subject, place: float) -> None:
+    pictures = studio.pictures(patient, "1.5T", ("pet",), np.random.SeedSequence(5))
+    files = study_files(Context("lyon", 7, scanners.get("1.5T")), patient, pictures, "multi-frame")
+    assert curate(spoil(files, Defect("burnt-in-text", "1", "PT", place))).kinds == ("burnt-in-text",)
 
 
 @given(st.floats(0, 1), st.integers(3, 500))

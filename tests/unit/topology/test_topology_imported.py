@@ -114,6 +114,7 @@ def test_class_skew_is_drawn_over_the_labels_that_are_there(stocked: Known, tmp_
         ("sites: [{name: a, cohort: {kind: imported}}]\n", "'from: NAME' beside it"),
         ("sites: [{name: a, cohort: {kind: phantom, from: adni}}]\n", "not both"),
         ("sites: [{name: a, cohort: {from: adni, scanner: 3T}}]\n", "imported studies are as they are"),
+        ("sites: [{name: a, cohort: {from: adni, defects: {two-volumes: 5%}}}]\n", "or 'defects' beside 'from'"),
         (
             "sites: [{name: a, cohort: {from: fashion, studies: 4, classes: {ad: 1}}}]\n",
             "10 (5 class-0, 5 class-1)",
