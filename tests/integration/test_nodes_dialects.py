@@ -19,9 +19,12 @@ from nodes.dicom.archive import packed, study_files
 from nodes.dicom.dialects import spoken
 from nodes.dicom.study import Context
 from nodes.dicom.syntaxes import SYNTAXES
+from nodes.endpoints import Endpoint
 from nodes.pacs.habits import Writes
 from nodes.phantoms.studio import Studio
 from nodes.phantoms.subjects import draw
+from nodes.pull import Client, Store
+from nodes.pull.studies import Assembly
 
 pytestmark = pytest.mark.integration
 
@@ -53,11 +56,11 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_orthanc_keeps_every_dialect_to_the_byte_and_of_a_doubled_uid_the_first(
+def test_orthanc_keeps_every_dialect_to_the_byte_and_the_pull_reads_them_as_one_volume(
     slices: list[bytes], tmp_path: Path
 ) -> None:
     written = [spoken([file], writes)[0] for file, writes in zip(slices, DIALECTS, strict=False)]
-    twice = spoken(slices[-1:], Writes(doubled_uids=True))
+    twice = spoken([slices[len(DIALECTS)]], Writes(doubled_uids=True))
     port, storage = free_port(), tmp_path / "storage"
     storage.mkdir()
     with pacs.get("orthanc").fill(storage, port, Pacs("p", "orthanc")) as server:
@@ -66,7 +69,15 @@ def test_orthanc_keeps_every_dialect_to_the_byte_and_of_a_doubled_uid_the_first(
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as orthanc:
             names = orthanc.get("/instances").json()
             kept = {digest(orthanc.get(f"/instances/{name}/file").content) for name in names}
-    assert kept == {digest(file) for file in [*written, twice[0]]}
+        here = Endpoint("lyon", "127.0.0.1", f"http://127.0.0.1:{port}/dicom-web/", dimse_port=None)
+        with Client(here, Store(tmp_path / "store")) as client:
+            (uid,) = client.studies()
+            study, _ = client.study(uid)
+    assert kept == {digest(file) for file in [*written, twice[0]]}  # of two under one UID, the first
+    plain = Assembly()
+    for file in slices[: len(DIALECTS) + 1]:
+        plain.add(file)
+    np.testing.assert_array_equal(study.volumes["MR"].values, plain.study(uid).volumes["MR"].values)
 
 
 def baked(storage: Path) -> dict[str, list[bytes]]:

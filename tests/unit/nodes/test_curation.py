@@ -43,11 +43,11 @@ def test_a_study_as_it_should_be_has_no_findings(plain: list[bytes], patient: Su
     assert curate(plain) == Findings(CONTEXT.uid(patient, "study"))
 
 
-def test_files_on_disk_are_curated_alike(plain: list[bytes], tmp_path: Path) -> None:
+def test_files_on_disk_and_views_of_a_store_are_curated_alike(plain: list[bytes], tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.dcm" for number in range(len(plain))]
     for path, file in zip(paths, plain, strict=True):
         path.write_bytes(file)
-    assert curate(paths) == curate(plain)
+    assert curate(paths) == curate(map(memoryview, plain)) == curate(plain)
 
 
 @pytest.mark.parametrize(("kind", "modality"), [*zip(names(), ["MR", "PT"] * 9, strict=False)])
