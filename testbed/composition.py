@@ -12,7 +12,7 @@ from emulator.topology import Known, Topology, load
 from emulator.topology.fields import LONGEST_NAME, is_name
 from emulator.topology.words import Stock
 from emulator.worlds import Changes, World, changes, home
-from nodes import cohorts, imports
+from nodes import cohorts, imports, warehouse
 from nodes.cohorts import scanners
 from nodes.pacs import flavours
 from testbed.progress import Report
@@ -54,18 +54,31 @@ def world_name(name: str) -> str:
     return name
 
 
-def services(topology: Topology, storages: Mapping[str, Path]) -> tuple[Service, ...]:
-    """The PACS of every site, each over its baked storage."""
+def services(topology: Topology, storages: Mapping[str, Path | None]) -> tuple[Service, ...]:
+    """The PACS of every site, each over its baked storage, and the warehouse's."""
     each = (flavours.get(site.pacs.flavour).services(site, storages[site.name]) for site in topology.sites)
-    return tuple(chain.from_iterable(each))
+    central = warehouse.warehouse(topology)
+    at_hub = warehouse.services(central, storages.get(central.name)) if central else ()
+    return (*chain.from_iterable(each), *at_hub)
 
 
 def bring_up(topology: Topology, name: str, wan: str | None, report: Report) -> World:
     """Bakes what is not baked, then brings the world up, or changes it where it is up already."""
-    if cohorts.lacking(topology.sites, topology.seed, cache()):
+    baked = warehouse.baked(topology)
+    if cohorts.lacking(baked, topology.seed, cache()):
         _prove(topology, name, wan)
-    storages = cohorts.bake(topology.sites, topology.seed, cache(), report)
+    storages = {**cohorts.bake(baked, topology.seed, cache(), report), **_empty(topology)}
+    for storage in _empty(topology).values():
+        storage.mkdir(parents=True, exist_ok=True)
     return World.up(topology, name, services(topology, storages), wan, report)
+
+
+def _empty(topology: Topology) -> dict[str, Path]:
+    """What sites that are filled from the warehouse begin with: nothing, under a name that changes with what they are
+    to have, so that another cohort starts on a fresh layer.
+    """
+    waiting = warehouse.waiting(topology)
+    return {site.name: cache() / "empty" / cohorts.key_of(site, topology.seed) for site in waiting}
 
 
 def _prove(topology: Topology, name: str, wan: str | None) -> None:
@@ -74,14 +87,14 @@ def _prove(topology: Topology, name: str, wan: str | None) -> None:
         World.prove(wan)
     toxics.servers(topology)
     traffic.prove(topology)
-    for site in topology.sites:
-        flavours.get(site.pacs.flavour).services(site, None)
+    services(topology, dict.fromkeys(site.name for site in topology.sites))
 
 
 def planned(topology: Topology, name: str) -> Plan:
     """What `bring_up` would do; does none of it."""
-    bake = cohorts.lacking(topology.sites, topology.seed, cache())
-    wanted = services(topology, cohorts.storages(topology.sites, topology.seed, cache()))
+    baked = warehouse.baked(topology)
+    bake = cohorts.lacking(baked, topology.seed, cache())
+    wanted = services(topology, {**cohorts.storages(baked, topology.seed, cache()), **_empty(topology)})
     present = World.present(name)
     if present is None:
         return Plan(False, bake, changes(None, (), topology, wanted))

@@ -1,17 +1,18 @@
 """Whether a document is right: each value by itself, and all of them together."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pydantic import ValidationError
 
 from emulator.topology import builtin, naming, options, profiles, sharing, toxics, wording
-from emulator.topology.document import Document
+from emulator.topology.document import WAREHOUSE, Document
 from emulator.topology.forms import Form
 from emulator.topology.links import FourStateLoss, LinkDocument
 from emulator.topology.problems import Position, Problem
-from emulator.topology.resolving import names, source, wishes
+from emulator.topology.resolving import from_warehouse, names, source, wishes
 from emulator.topology.tree import Entries, Items, Node, Scalar, at, child
-from emulator.topology.words import Known, Words, listed
+from emulator.topology.words import Known, Stock, Words, listed
 
 
 def check(tree: Node, known: Known) -> tuple[Document | None, list[Problem]]:
@@ -44,6 +45,8 @@ def _words(tree: Node, known: Known) -> Words:
     """Profiles count as defined when they are written at all: one that is wrong is told once, not at every site."""
     written = {key: child(tree, key) for key in ("links", "pacs", "regions")}
     own = {key: node.keys if isinstance(node, Entries) else {} for key, node in written.items()}
+    if child(tree, WAREHOUSE) is not None:
+        known = replace(known, cohorts={**known.cohorts, WAREHOUSE: Stock("", {})})
     return Words.of(
         known, [*profiles.shipped(), *own["links"]], own["pacs"], own["regions"], naming.sites_and_groups(tree)
     )
@@ -101,7 +104,7 @@ def _short_of_studies(document: Document, tree: Node, words: Words) -> Iterator[
     sites = child(tree, "sites")
     for entry, node in zip(document.sites, sites.items if isinstance(sites, Items) else (), strict=True):
         kind = entry.cohort.kind or document.defaults.cohort.kind
-        if kind == "imported" and not source(entry, document):
+        if kind == "imported" and not (source(entry, document) or from_warehouse(entry, document)):
             yield Problem.told(node.position, "kind: imported", "'from: NAME' beside it", "name the cohort")
         named = names(entry) if source(entry, document) else ()
         short = next((lot for name in named if isinstance(lot := found.get(name), sharing.Short)), None)

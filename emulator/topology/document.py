@@ -18,6 +18,7 @@ from emulator.topology.traffic import TrafficDocument
 from emulator.topology.units import DURATION, SHARE
 
 MOST_STUDIES = 5000
+WAREHOUSE = "warehouse"
 
 Variation = Annotated[float, Measured(replace(SHARE, example="10%"), "0%", "100%")]
 Tolerance = Annotated[float, Measured(replace(DURATION, example="1ms"), "0ms", "10s")]
@@ -27,7 +28,10 @@ Spoilt = Annotated[float, Measured(replace(SHARE, example="5%"), "0%", "100%")]
 ClassShare = Annotated[float, Number("a share of the studies", 0, 1)]
 LinkName = Annotated[str, Word("a link profile", "links")]
 PacsName = Annotated[str, Word("a PACS profile", "pacs")]
-CohortName = Annotated[str, Word("an imported cohort (testbed import PATH --out NAME)", "cohorts")]
+CohortName = Annotated[
+    str,
+    Word(f"an imported cohort (testbed import PATH --out NAME), or {WAREHOUSE} where the topology has one", "cohorts"),
+]
 ScannerName = Annotated[str, Word("a scanner profile", "scanners")]
 SiteName = Annotated[str, Name("a site's name", taken=("hub", "wan"))]
 
@@ -130,7 +134,9 @@ class CohortDocument(Form):
     kind: Literal["phantom", "imported"] | None = Field(
         default=None, description="phantoms, or imported studies, which 'from' says already"
     )
-    source: CohortName | None = Field(default=None, alias="from", description="an imported cohort to take studies from")
+    source: CohortName | None = Field(
+        default=None, alias="from", description="an imported cohort to take studies from, or warehouse"
+    )
     studies: (
         Annotated[
             Annotated[Studies, Tag("=number")] | Annotated[StudyRange, Tag("=range")],
@@ -164,9 +170,9 @@ class CohortDocument(Form):
     @model_validator(mode="after")
     def _says_one_kind(self) -> Self:
         made = [key for key in ("scanner", "modalities", "storage", "defects") if getattr(self, key) is not None]
-        if self.source is not None and self.kind == "phantom":
+        if self.source not in (None, WAREHOUSE) and self.kind == "phantom":
             raise refusal("phantoms, or a cohort to take studies 'from', not both")
-        if self.source is not None and made:
+        if self.source not in (None, WAREHOUSE) and made:
             kept = "no 'scanner', 'modalities', 'storage' or 'defects' beside 'from'"
             raise refusal(kept, "imported studies are as they are")
         return self
@@ -242,6 +248,21 @@ class HubDocument(Form):
     link: LinkName | None = Field(default=None, description="the profile of its access link")
 
 
+class WarehouseDocument(Form):
+    """An archive at the hub. Sites with `cohort: {from: warehouse}` are filled from it, across the WAN."""
+
+    pacs: PacsName | None = Field(default=None, description="the profile of its PACS, which must speak DICOMweb")
+    source: CohortName | None = Field(
+        default=None, alias="from", description="the imported cohort that it holds; without it, phantoms"
+    )
+
+    @model_validator(mode="after")
+    def _is_not_its_own_source(self) -> Self:
+        if self.source == WAREHOUSE:
+            raise refusal("an imported cohort", "the warehouse can't be filled from itself")
+        return self
+
+
 class RegionDocument(Form):
     """Sites that share one uplink towards the hub."""
 
@@ -306,6 +327,7 @@ class Document(Form):
     regions: dict[Annotated[str, Name("a region's name")], RegionDocument] = Field(
         default_factory=dict, description="regions: sites that share one uplink towards the hub"
     )
+    warehouse: WarehouseDocument | None = Field(default=None, description="an archive at the hub to fill sites from")
     defaults: SiteSettings = Field(default_factory=SiteSettings, description="what sites have that don't say otherwise")
     sites: Annotated[list[SiteDocument], Field(min_length=1)] = Field(description="the hospitals, in order")
     policy: list[PolicyDocument] = Field(

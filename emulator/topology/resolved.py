@@ -165,6 +165,7 @@ class Cohort:
     modalities: tuple[str, ...]  # of "mr", "pet"
     storage: Literal["single-frame", "multi-frame"]
     defects: Mapping[str, int] = field(default_factory=dict)
+    warehouse: bool = False  # they wait in the warehouse at the hub; the site's PACS starts empty
     source: str = ""
     content: str = ""
     skip: Mapping[str, int] = field(default_factory=dict)
@@ -283,6 +284,13 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Warehouse:
+    """The archive at the hub that sites' studies come from."""
+
+    pacs: Pacs
+
+
+@dataclass(frozen=True)
 class Training:
     """What `train` runs unless its options say otherwise. `options` are the algorithm's and the task's own.
 
@@ -363,3 +371,4 @@ class Topology:
     traces: Mapping[str, Trace] = field(default_factory=dict)
     """Traces by name, of the links that have some."""
     fidelity: Fidelity = Fidelity()
+    warehouse: Warehouse | None = None

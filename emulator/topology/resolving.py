@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
+from emulator.places import DICOMWEB_PORT
 from emulator.topology import builtin, drawing, policy, profiles, sharing, traffic
 from emulator.topology.document import (
+    WAREHOUSE,
     ClassShares,
     CohortDocument,
     ComputeDocument,
@@ -39,12 +41,14 @@ from emulator.topology.resolved import (
     GilbertElliott,
     Hub,
     Link,
+    Opening,
     Pacs,
     Region,
     Site,
     Topology,
     Trace,
     Training,
+    Warehouse,
 )
 from emulator.topology.words import Stock
 
@@ -70,11 +74,23 @@ def resolve(
         training=_training(document.training),
         regions=tuple(Region(name, _link(own.link, document, delays)) for name, own in document.regions.items()),
         tables={table_name(name): found.table for name, found in delays.items() if found.scale_s and name in used},
-        policy=policy.openings(document.policy, sites),
+        policy=policy.openings(document.policy, sites) + _ways_to_warehouse(sites),
         traffic=traffic.flows(document.traffic, sites),
         traces={name: trace for name, trace in traces.items() if name in traced},
         fidelity=_fidelity(document.fidelity),
+        warehouse=_warehouse(document),
     )
+
+
+def _warehouse(document: Document) -> Warehouse | None:
+    if document.warehouse is None:
+        return None
+    return Warehouse(_pacs(document.warehouse.pacs or builtin.PACS, document))
+
+
+def _ways_to_warehouse(sites: Sequence[Site]) -> tuple[Opening, ...]:
+    """The ports that are open because sites are filled from the warehouse: for their workers, and nobody else."""
+    return tuple(Opening(f"{site.name}/worker", "hub", "tcp", DICOMWEB_PORT) for site in sites if site.cohort.warehouse)
 
 
 def _sites(document: Document, delays: Mapping[str, Delays], stocks: Mapping[str, Stock]) -> Iterator[Site]:
@@ -84,10 +100,11 @@ def _sites(document: Document, delays: Mapping[str, Delays], stocks: Mapping[str
         for name in names(entry):
             index += 1
             site = _site(index, name, entry, document, delays)
+            waits = from_warehouse(entry, document)
             lot, taken_from = imported.get(name), source(entry, document)
             if isinstance(lot, sharing.Lot) and taken_from:
                 site = replace(site, cohort=_imported(taken_from, stocks[taken_from], lot))
-            yield site
+            yield replace(site, cohort=replace(site.cohort, warehouse=True)) if waits else site
 
 
 def names(entry: SiteDocument) -> Sequence[str]:
@@ -229,8 +246,18 @@ def _cohort(site: str, seed: int, layers: tuple[CohortDocument, CohortDocument])
 
 def source(entry: SiteDocument, document: Document) -> str | None:
     """The imported cohort that an entry's sites take their studies from; None: they have phantoms."""
+    named = _named(entry, document)
+    return document.warehouse.source if named == WAREHOUSE and document.warehouse else named
+
+
+def from_warehouse(entry: SiteDocument, document: Document) -> bool:
+    """Whether an entry's sites are filled from the warehouse."""
+    return _named(entry, document) == WAREHOUSE
+
+
+def _named(entry: SiteDocument, document: Document) -> str | None:
     own, default = entry.cohort, document.defaults.cohort
-    return None if own.kind == "phantom" else _first(own.source, default.source, None)
+    return own.source or (None if own.kind == "phantom" else default.source)
 
 
 def wishes(document: Document) -> list[sharing.Wish]:

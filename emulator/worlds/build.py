@@ -6,7 +6,8 @@ from typing import Literal
 
 from emulator import distributions, duplicates, ledger, policy, shaping, wiring
 from emulator.errors import Fell
-from emulator.machines import machine_of
+from emulator.machines import Machine, machine_of
+from emulator.machines.namespace import NamespaceMachine
 from emulator.places import Service, pacs_address
 from emulator.reach import Agent
 from emulator.topology.resolved import Site, Topology
@@ -57,6 +58,10 @@ class Builder:
             self._agent.configure(step for site in some for step in self._steps(site, mtus[site.name]))
             self._launch([service for service in services if service.site in {site.name for site in some}], some)
             self._progress("sites", start + len(some), len(sites))
+
+    def start_at_hub(self, services: Sequence[Service]) -> None:
+        """Start the services that stand at the hub; they need not answer yet."""
+        self._launch([service for service in services if service.place == "hub"], [])
 
     def _steps(self, site: Site, mtu: int) -> tuple[wiring.Step, ...]:
         return *wiring.site_steps(site, mtu), *machine_of(site).cable(site), ledger.counters(site)
@@ -114,12 +119,12 @@ class Builder:
         """Wait until every service answers."""
         at = {site.name: site for site in sites}
         for done, service in enumerate(services, 1):
-            self._await(service, at[service.site])
+            self._await(service, at[service.site].index if service.site in at else 0)
             self._progress("PACS answering", done, len(services))
 
     def _launch(self, services: Sequence[Service], sites: Sequence[Site]) -> None:
         """Write services' files and start them, each kind of machine all that are its own."""
-        machines = {site.name: machine_of(site) for site in sites}
+        machines: dict[str, Machine] = {"hub": NamespaceMachine(), **{site.name: machine_of(site) for site in sites}}
         of_kind: dict[str, list[tuple[Service, str]]] = {machine.kind: [] for machine in machines.values()}
         for service in services:
             folder = service_folder(self._folder, service.name)
@@ -128,12 +133,12 @@ class Builder:
         for machine in {machine.kind: machine for machine in machines.values()}.values():
             machine.start(self._agent, of_kind[machine.kind])
 
-    def _await(self, service: Service, site: Site) -> None:
+    def _await(self, service: Service, index: int) -> None:
         folder = service_folder(self._folder, service.name)
         try:
             self._agent.wait_ready(
                 service.place,
-                pacs_address(site.index),
+                pacs_address(index),
                 service.ready_port,
                 service.ready_path,
                 _ANSWER_S,

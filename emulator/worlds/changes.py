@@ -69,7 +69,7 @@ def changes(
     new = {site.name: site for site in wanted.sites}
     kept = [name for name in new if name in old and _place(new[name]) == _place(old[name])]
     asked = {service.name: service for service in services}
-    stays = {f"{name}/pacs" for name in kept}
+    stays = {f"{name}/pacs" for name in kept} | ({"hub"} if present else set())
     started = {service.name: service for service in running if service.place in stays}
     # A generator that stands beside a site that is built anew has lost its place, or its peer.
     steady = {one for one in generators if one.site in kept}

@@ -150,6 +150,7 @@ class World:
                 with ThreadPoolExecutor(1) as beside:  # the router takes its queues before the servers want its turn
                     shaped = beside.submit(builder.shape, topology, "new")
                     builder.add_sites(topology.sites, services, topology)
+                    builder.start_at_hub(services)
                     shaped.result()
                 flows = Traffic(folder, agent)
                 flows.sink(topology)
@@ -233,6 +234,7 @@ class World:
         builder.shape(topology, "other sites" if plan.tree else "same sites")
         flows.sink(topology, self.topology)
         flows.start([one for one in traffic.generators(topology) if one.name in plan.traffic])
+        builder.stop([one for one in self.record.services if one.place == "hub" and one.name not in asked])
         again = [asked[n] for n in plan.restart]
         builder.restart(again, self.record.services, topology.sites)
         builder.wait([*fresh, *again], topology.sites)

@@ -17,7 +17,7 @@ from typing import IO
 from emulator.errors import NAMESPACES_ADVICE
 from emulator.topology.resolved import Cohort, Site
 from emulator.waiting import wait_until
-from nodes import pacs
+from nodes import pacs, warehouse
 from nodes.cohorts import scanners
 from nodes.cohorts.entries import damage, full_damage, storage_of
 from nodes.cohorts.keys import key_of
@@ -87,8 +87,9 @@ def _prove(sites: Sequence[Site]) -> None:
     """Unknown names are found here, before anything is made."""
     for site in sites:
         pacs.get(site.pacs.flavour)
-        if site.cohort.kind == "phantom":
-            scanners.get(site.cohort.scanner)
+        for part in warehouse.parts(site):
+            if part.cohort.kind == "phantom":
+                scanners.get(part.cohort.scanner)
 
 
 @contextmanager
@@ -138,6 +139,10 @@ def _must_bake(site: Site, entry: Path, progress: Progress) -> bool:
     return True
 
 
+def _needed_bytes(site: Site, shelf: Path) -> int:
+    return sum(needed_bytes(part.cohort, shelf) for part in warehouse.parts(site))
+
+
 def needed_bytes(cohort: Cohort, shelf: Path) -> int:
     """About how much room a cohort takes on disk."""
     if cohort.kind == "imported":
@@ -154,7 +159,7 @@ def needed_bytes(cohort: Cohort, shelf: Path) -> int:
 
 
 def _check_room(sites: Sequence[Site], shelf: Path) -> None:
-    needed = sum(needed_bytes(site.cohort, shelf) for site in sites) + _SPARE_BYTES
+    needed = sum(_needed_bytes(site, shelf) for site in sites) + _SPARE_BYTES
     free = shutil.disk_usage(shelf).free
     if free < needed:
         raise NoRoom(_no_room(shelf, free, f"these cohorts need about {needed / 1e6:.0f} MB"))
@@ -173,12 +178,20 @@ def _run(sites: Sequence[Site], seed: int, shelf: Path, lock: int, progress: Pro
     total = sum(site.cohort.studies for site in sites)
     progress("baking studies", 0, total)
     # A cohort's bytes do not depend on when it is made; the largest first keeps all cores busy to the end.
-    ordered = sorted(sites, key=lambda site: needed_bytes(site.cohort, shelf), reverse=True)
+    ordered = sorted(sites, key=lambda site: _needed_bytes(site, shelf), reverse=True)
     orders = {
         "shelf": str(shelf),
         "seed": seed,
         "orders": [
-            {"site": site.name, "pacs": asdict(site.pacs), "cohort": asdict(site.cohort), "key": key_of(site, seed)}
+            {
+                "site": site.name,
+                "pacs": asdict(site.pacs),
+                "cohort": asdict(site.cohort),
+                "key": key_of(site, seed),
+                "parts": [{"site": part.name, "cohort": asdict(part.cohort)} for part in warehouse.parts(site)]
+                if isinstance(site, warehouse.Warehouse)
+                else [],
+            }
             for site in ordered
         ],
     }

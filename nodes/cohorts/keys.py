@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from emulator.topology.resolved import Cohort, Site
 from nodes import pacs
+from nodes.warehouse import Warehouse
 
 GENERATOR = 1
 """The version of everything that decides a pixel, a UID or an attribute. Raise it with every change of those, and every
@@ -45,6 +47,10 @@ def _taken(cohort: Cohort) -> dict[str, Any]:
 def key_of(site: Site, seed: int) -> str:
     """The same of a site as the topology has it; raises UnknownName for its flavour."""
     flavour = pacs.get(site.pacs.flavour)
+    if isinstance(site, Warehouse):
+        own = {"flavour": flavour.name, "kept": dict(flavour.storage_key(site.pacs))}
+        own["parts"] = [key_of(replace(part, pacs=site.pacs), seed) for part in site.parts]
+        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:32]
     return key(site.cohort, site.name, seed, flavour.name, flavour.storage_key(site.pacs))
 
 

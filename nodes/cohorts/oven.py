@@ -14,7 +14,7 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from emulator.topology.resolved import Cohort, Pacs
 from nodes import pacs
 from nodes.cohorts import defects, scanners
 from nodes.cohorts.entries import seal, storage_of
+from nodes.cohorts.holdings import Holdings
 from nodes.cohorts.keys import entropy
 from nodes.defects import Defect
 from nodes.defects.spoiling import spoil, spoil_encoded
@@ -42,7 +43,7 @@ _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 
 @dataclass(frozen=True)
 class Order:
-    """One site's cohort and where it goes."""
+    """One site's cohort and where it goes. `parts` are whose studies these are: a warehouse holds those of many."""
 
     site: str
     pacs: Pacs
@@ -50,6 +51,12 @@ class Order:
     key: str
     seed: int
     shelf: Path
+    parts: tuple["Order", ...] = ()
+
+    @property
+    def whose(self) -> tuple["Order", ...]:
+        """The orders of the sites whose studies these are."""
+        return self.parts or (self,)
 
     @property
     def imported(self) -> Path:
@@ -98,14 +105,20 @@ def fill(studio: Studio | None, order: Order, port: int) -> None:
     temporary = order.shelf / f".baking-{order.key}"
     storage = storage_of(temporary)
     storage.mkdir(parents=True)
+    holdings = Holdings()
     with pacs.get(order.pacs.flavour).fill(storage, port, order.pacs) as server:
-        for study in archives(studio, order):
-            for archive in study:
-                server.put(archive)
-            _say({"site": order.site})
+        for part in order.whose:
+            for study in archives(studio, part):
+                for archive in study:
+                    server.put(archive)
+                    if order.parts:
+                        holdings.note(part.site, archive)
+                _say({"site": order.site})
         answer = server.count()
     if answer.studies != order.cohort.studies:
         raise TestbedError(f"{order.site}: the server holds {answer.studies} studies, not {order.cohort.studies}")
+    if order.parts:
+        holdings.write(temporary)
     seal(temporary, order.site, answer)
     temporary.rename(order.shelf / order.key)
 
@@ -131,10 +144,13 @@ def _work(order: Order) -> None:
 def _orders() -> list[Order]:
     given = json.load(sys.stdin)
     seed, shelf = given["seed"], Path(given["shelf"])
-    return [
-        Order(one["site"], Pacs(**one["pacs"]), Cohort(**one["cohort"]), one["key"], seed, shelf)
-        for one in given["orders"]
-    ]
+    return [_order(one, seed, shelf) for one in given["orders"]]
+
+
+def _order(one: dict[str, Any], seed: int, shelf: Path) -> Order:
+    order = Order(one["site"], Pacs(**one["pacs"]), Cohort(**one["cohort"]), one["key"], seed, shelf)
+    parts = (replace(order, site=part["site"], cohort=Cohort(**part["cohort"])) for part in one["parts"])
+    return replace(order, parts=tuple(parts))
 
 
 def main() -> None:
@@ -142,7 +158,7 @@ def main() -> None:
     global _studio  # the workers are forked, and share the templates by that
     orders = _orders()
     _raise_loopback()
-    if any(order.cohort.kind == "phantom" for order in orders):
+    if any(part.cohort.kind == "phantom" for order in orders for part in order.whose):
         _studio = Studio()
     # Two workers a core: Orthanc takes 3 s to stop, and sleeps through them while the other one works.
     workers = min(len(orders), 2 * len(os.sched_getaffinity(0)))

@@ -55,6 +55,9 @@ def command(topology: Path, name: str | None, wan: str | None, plan: bool, json:
     sites = counted(len(wanted.sites), "site")
     took = seconds(world.record.up_s)
     click.echo(f"{world.name} is up: {sites}, WAN by the {world.record.wan} kernel, after {took}", err=json)
+    waiting = sum(site.cohort.warehouse for site in wanted.sites)
+    if waiting:
+        click.echo(f"{counted(waiting, 'site')} to be filled from the warehouse by: testbed fill {called}", err=True)
     for line in shortfall(wanted, world.record.wan):
         click.echo(line, err=True)
     if json:

@@ -1,8 +1,9 @@
-"""Imported studies in a world: shared out, with the labels that a table gave them."""
+"""Imported studies in a world, shared out with the labels of a table; and a warehouse that sites are filled from."""
 
 import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from door import Door
 
-from emulator.places import DICOMWEB_PORT, pacs_address
+from emulator.places import DICOMWEB_PORT, HUB_ADDRESS, pacs_address
 
 pytestmark = pytest.mark.integration
 
@@ -21,6 +22,8 @@ seed: 3
 sites:
   - {name: near, link: research-network, cohort: {from: bids, studies: 3, classes: {ad: 0.67, control: 0.33}}}
   - {name: far, link: vdsl, cohort: {from: bids}}
+  - {group: late, count: 2, link: vdsl, cohort: {from: warehouse, studies: 6, storage: multi-frame}}
+warehouse: {pacs: orthanc}
 training: {task: dementia, algorithm: fedavg, rounds: 1, test_fraction: 0.34}
 """
 PATIENTS = {f"sub-{number:02d}": "AD" if number % 2 else "CN" for number in range(1, 9)}
@@ -74,7 +77,7 @@ def _labels(door: Door, site: str, index: int) -> dict[str, str]:
 
 
 def test_every_patient_is_at_one_site_with_the_diagnosis_of_the_table(door: Door) -> None:
-    near, far = json.loads(door("status", "--json").stdout)["sites"]
+    near, far, *_ = json.loads(door("status", "--json").stdout)["sites"]
     assert [(site["pacs"]["studies"], site["pacs"]["instances"]) for site in (near, far)] == [(3, 60), (5, 100)]
     at_near, at_far = _labels(door, "near", 1), _labels(door, "far", 2)
     assert sorted(at_near.values()) == ["ad", "ad", "control"]
@@ -82,7 +85,45 @@ def test_every_patient_is_at_one_site_with_the_diagnosis_of_the_table(door: Door
     assert len(at_near) + len(at_far) == len(PATIENTS)
 
 
-def test_a_world_of_imported_studies_trains(door: Door) -> None:
+def _held(door: Door) -> list[int]:
+    late = json.loads(door("status", "--json").stdout)["sites"][2:]
+    assert all(site["pacs"]["answers"] for site in late)
+    return [site["pacs"]["studies"] for site in late]
+
+
+def _fetch(door: Door, site: str, code: int) -> str:
+    line = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).status)"
+    warehouse = f"http://{HUB_ADDRESS}:{DICOMWEB_PORT}/dicom-web/studies"
+    return door("exec", "real", f"{site}/worker", "--", sys.executable, "-c", line, warehouse, code=code).stdout
+
+
+def test_only_sites_that_are_filled_from_the_warehouse_reach_it(door: Door) -> None:
+    assert _fetch(door, "late-01", 0).strip() == "200"
+    _fetch(door, "near", 1)
+
+
+def test_sites_are_filled_across_the_wan_and_a_filling_that_was_cut_goes_on(door: Door) -> None:
+    assert "testbed fill real" in door("up", str(door.topology)).stderr  # it is up, and says what is to be done
+    assert _held(door) == [0, 0]
+    cut = door.start("fill", "--json")
+    deadline = time.monotonic() + 120
+    while not sum(_held(door)) and time.monotonic() < deadline:
+        assert cut.poll() is None
+    cut.kill()
+    cut.communicate()
+    before = sum(_held(door))
+    assert before > 0
+    found = json.loads(door("fill", "--json").stdout)["sites"]
+    assert [site["site"] for site in found] == ["late-01", "late-02"]
+    assert all(site["there"] + site["brought"] == 6 and not site["why"] for site in found)
+    assert sum(site["there"] for site in found) >= before
+    assert _held(door) == [6, 6]
+    again = json.loads(door("fill", "--json").stdout)["sites"]
+    assert [(site["there"], site["brought"], site["bytes"]) for site in again] == [(6, 0, 0), (6, 0, 0)]
+    assert sorted(_labels(door, "late-01", 3).values()) == ["ad"] * 2 + ["control"] * 2 + ["mci"] * 2
+
+
+def test_a_world_of_imported_and_filled_studies_trains(door: Door) -> None:
     run = json.loads(door("train", "real", "--json").stdout)
     assert run["state"] == "done"
-    assert run["rounds"][0]["participants"] == ["far", "near"]
+    assert run["rounds"][0]["participants"] == ["far", "late-01", "late-02", "near"]

@@ -1,0 +1,39 @@
+"""Filling a world's sites from its warehouse."""
+
+from emulator.errors import WrongState
+from emulator.topology import Topology
+from emulator.worlds import World
+from nodes import cohorts, warehouse
+from nodes.cohorts import holdings
+from nodes.filling import Filled, Need, fill
+from nodes.pacs import flavours
+from testbed.composition import cache
+from testbed.inspection import AsSeenAt
+from testbed.progress import Report
+
+
+def fill_world(world: World, report: Report) -> list[Filled]:
+    """Bring every site that is to be filled from the warehouse what it lacks. Raises `WrongState` where no site is."""
+    central = warehouse.warehouse(world.topology)
+    if central is None or not central.parts:
+        raise WrongState(
+            f"world '{world.name}' has no site to fill: none has 'cohort: {{from: warehouse}}' in its topology"
+        )
+    return fill(_needs(world, central, world.topology), warehouse.endpoint(central), report)
+
+
+def _needs(world: World, central: warehouse.Warehouse, topology: Topology) -> list[Need]:
+    entry = cohorts.storages([central], topology.seed, cache())[central.name].parent
+    try:
+        held = holdings.read(entry)
+    except OSError as error:
+        raise WrongState(f"what the warehouse holds is not in the cache any more ({error}); run up again") from error
+    return [
+        Need(
+            site.name,
+            flavours.get(site.pacs.flavour).endpoint(site),
+            AsSeenAt(world, f"{site.name}/worker"),
+            held[site.name],
+        )
+        for site in central.parts
+    ]
