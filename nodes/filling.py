@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx
 
 from nodes.endpoints import Endpoint, Login
-from nodes.errors import PullFailed, WrongState
+from nodes.errors import PullFailed
 from nodes.pacs.flavours import Reach
 
 _AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -49,13 +49,8 @@ class Filled:
 def fill(needs: Sequence[Need], warehouse: Endpoint, progress: Progress) -> list[Filled]:
     """Bring every site what it lacks, all sites at once, as they would. What is there whole is not brought again.
 
-    A site that fails stops alone. Raises WrongState for a site whose PACS speaks no plain DICOMweb.
+    A site that fails stops alone. All must speak plain DICOMweb.
     """
-    for need in needs:
-        if need.pacs.dicomweb is None or need.pacs.web_tls is not None:
-            raise WrongState(
-                f"site '{need.site}': its PACS speaks no plain DICOMweb, by which sites are filled from the warehouse"
-            )
     counting = _Counting(sum(len(need.studies) for need in needs), progress)
     with ThreadPoolExecutor(max(1, len(needs))) as hands:
         try:

@@ -50,18 +50,20 @@ def baked(topology: Topology) -> Sequence[Site]:
     return [*own, found] if found and found.parts else own
 
 
-def endpoint(site: Warehouse) -> Endpoint:
-    """How sites reach it. Raises WrongInput where it speaks no DICOMweb."""
+def endpoint(site: Site) -> Endpoint:
+    """How the warehouse is reached, or a site that is filled from it. Raises WrongInput without plain DICOMweb."""
     found = flavours.get(site.pacs.flavour).endpoint(site)
     if found.dicomweb is None or found.web_tls is not None:
+        who = "warehouse" if isinstance(site, Warehouse) else f"site '{site.name}'"
         raise WrongInput(
-            f"warehouse: its PACS '{site.pacs.profile}' ({site.pacs.flavour}) speaks no plain DICOMweb, by which sites "
-            "are filled; take a profile that does"
+            f"{who}: its PACS '{site.pacs.profile}' ({site.pacs.flavour}) speaks no plain DICOMweb, by which sites are "
+            "filled from the warehouse; take a profile that does"
         )
     return found
 
 
 def services(site: Warehouse, storage: Path | None) -> tuple[Service, ...]:
-    """Its servers, at the hub. Raises as `endpoint` does."""
-    endpoint(site)
+    """Its servers, at the hub. Raises as `endpoint` does, for it and the sites that are filled from it."""
+    for one in (site, *site.parts):
+        endpoint(one)
     return tuple(replace(one, place=PLACE) for one in flavours.get(site.pacs.flavour).services(site, storage))

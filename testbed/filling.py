@@ -6,7 +6,6 @@ from emulator.worlds import World
 from nodes import cohorts, warehouse
 from nodes.cohorts import holdings
 from nodes.filling import Filled, Need, fill
-from nodes.pacs import flavours
 from testbed.composition import cache
 from testbed.inspection import AsSeenAt
 from testbed.progress import Report
@@ -31,7 +30,7 @@ def _needs(world: World, central: warehouse.Warehouse, topology: Topology) -> li
     return [
         Need(
             site.name,
-            flavours.get(site.pacs.flavour).endpoint(site),
+            warehouse.endpoint(site),
             AsSeenAt(world, f"{site.name}/worker"),
             held[site.name],
         )

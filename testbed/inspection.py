@@ -15,6 +15,7 @@ from emulator.places import HUB_ADDRESS, pacs_address
 from emulator.topology import Link, Site
 from emulator.worlds import World, capacity
 from nodes.pacs import flavours
+from nodes.warehouse import warehouse
 
 ASKED_AT_ONCE = 16  # two processors serve fifty PACS no faster with more
 
@@ -49,6 +50,7 @@ def inspect(world: World) -> dict[str, Any]:
         "memory_bytes": memory.result(),
         "up_s": world.record.up_s,
         "hub": {"address": HUB_ADDRESS, "link": _link(world.topology.hub.link)},
+        **_warehouse(world),
         "policy": _policy(world),
         "traffic": [{**asdict(flow), "running": running} for flow, running in world.flows()],
         "sites": sites,
@@ -59,6 +61,12 @@ def _wan(kernel: str) -> dict[str, Any]:
     """`capacity_bps` is what this machine's router carried when it was measured; null where it was not."""
     measured = capacity.kept(kernel)
     return {"kernel": kernel, "capacity_bps": measured.bps if measured else None}
+
+
+def _warehouse(world: World) -> dict[str, Any]:
+    """The archive at the hub, of a world that has one, as the hub sees it."""
+    central = warehouse(world.topology)
+    return {} if central is None else {"warehouse": {"pacs": _pacs(world, central, "hub")}}
 
 
 def _policy(world: World) -> dict[str, Any]:
@@ -73,7 +81,7 @@ def _site(
     world: World, site: Site, link: Link, alive: Mapping[str, bool], checked: Mapping[str, Any]
 ) -> dict[str, Any]:
     """`check`: what the last check found of the site's link; None where nothing, or the link has changed since."""
-    pacs = _pacs(world, site)
+    pacs = _pacs(world, site, f"{site.name}/worker")
     runs = any(up for name, up in alive.items() if name.startswith(f"{site.name}/pacs"))
     return {
         "name": site.name,
@@ -88,11 +96,11 @@ def _site(
     }
 
 
-def _pacs(world: World, site: Site) -> dict[str, Any]:
+def _pacs(world: World, site: Site, place: str) -> dict[str, Any]:
     """What the PACS answers; where it doesn't, `answers` is false, figures are zero and `error` says why."""
     flavour = flavours.get(site.pacs.flavour)
     try:
-        said = flavour.probe(site, AsSeenAt(world, f"{site.name}/worker"))
+        said = flavour.probe(site, AsSeenAt(world, place))
     except (TestbedError, httpx.HTTPError) as error:
         silent = {"version": "", "studies": 0, "instances": 0, "answers": False}
         return {"flavour": site.pacs.flavour, **silent, "error": str(error)}

@@ -62,6 +62,9 @@ def _show(found: Mapping[str, Any]) -> None:
     size = f"{octets(found['memory_bytes'])} of memory; up after {seconds(found['up_s'])}"
     wan = f"WAN by the {found['wan']['kernel']} kernel"
     answers = f"{answering} of {len(found['sites'])} PACS answer"
+    if "warehouse" in found:
+        pacs = found["warehouse"]["pacs"]
+        out.print(f"warehouse at the hub: {pacs['flavour']} {pacs['version']}, {counted(pacs['studies'], 'study')}")
     out.print(f"{found['world']} is {found['state']}: {answers}; {size}; {wan}", soft_wrap=True)
 
 

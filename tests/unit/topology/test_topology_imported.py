@@ -138,3 +138,41 @@ def test_a_topology_that_was_kept_before_there_were_imports_can_be_read(stocked:
     for key in ("source", "content", "skip"):
         del old["sites"][0]["cohort"][key]
     assert revive(json.dumps(old)) == topology
+
+
+WAREHOUSE = """
+warehouse: {pacs: orthanc}
+sites:
+  - {name: own, cohort: {studies: 3}}
+  - {group: late, count: 2, cohort: {from: warehouse, studies: 4, scanner: 1.5T}}
+"""
+
+
+def test_sites_from_the_warehouse_and_no_others_may_reach_it(stocked: Known, tmp_path: Path) -> None:
+    topology = _load(WAREHOUSE, stocked, tmp_path)
+    assert [site.cohort.warehouse for site in topology.sites] == [False, True, True]
+    assert {(way.source, way.target, way.port) for way in topology.policy} == {
+        ("late-01/worker", "hub", 8042),
+        ("late-02/worker", "hub", 8042),
+    }
+    late = topology.sites[1].cohort
+    assert (late.kind, late.studies, late.scanner) == ("phantom", 4, "1.5T")
+    assert revive(dump(topology)) == topology
+
+
+def test_a_warehouse_may_hold_an_imported_cohort(stocked: Known, tmp_path: Path) -> None:
+    text = WAREHOUSE.replace("{pacs: orthanc}", "{from: adni}").replace(", scanner: 1.5T", "")
+    late = _load(text, stocked, tmp_path).sites[1].cohort
+    assert (late.kind, late.source, late.warehouse, late.studies) == ("imported", "adni", True, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (WAREHOUSE.replace("warehouse: {pacs: orthanc}\n", ""), "or warehouse where the topology has one"),
+        (WAREHOUSE.replace("{pacs: orthanc}", "{from: warehouse}"), "can't be filled from itself"),
+        (WAREHOUSE.replace("{pacs: orthanc}", "{pacs: orthank}"), "did you mean 'orthanc'?"),
+    ],
+)
+def test_a_warehouse_that_cannot_be_is_refused(stocked: Known, tmp_path: Path, text: str, told: str) -> None:
+    assert told in _refusal(text, stocked, tmp_path)
