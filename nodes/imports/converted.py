@@ -48,9 +48,7 @@ class Series:
         made.ReferringPhysicianName = made.StudyID = ""
         made.StudyDescription, made.SeriesDescription = self.visit[:64], self.what[:64]
         made.Modality, made.SeriesNumber = self.modality, number
-        made.FrameOfReferenceUID, made.PositionReferenceIndicator = self.uid("frame"), ""
-        made.Manufacturer, made.PatientPosition = "", ""
+        made.Manufacturer = made.Laterality = ""
         made.BurnedInAnnotation = "NO"
         made.InstanceCreatorUID = uid("pacs-testbed")
-        made.Laterality = ""
         return made

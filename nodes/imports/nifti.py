@@ -26,6 +26,7 @@ Matrix = npt.NDArray[np.float64]
 _TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MOST_VOXELS: Final = 1 << 28
 _LARGEST: Final = 32767
+_NO_DAY: Final = "19000101"
 _SHEAR: Final = 1e-3  # DICOM's rows and columns are at right angles
 _WHOLE_KINDS: Final = {"uint8": "<u2", "int8": "<i2", "int16": "<i2", "uint16": "<u2"}
 _PET: Final = re.compile(r"(^|[^a-z])(pet|fdg|av45|pib)([^a-z]|$)")
@@ -159,6 +160,7 @@ def _shared(series: Series, found: Volume) -> Dataset:
     """All that the slices share."""
     pet = series.modality == "PT"
     dataset = series.dataset_of(str(PositronEmissionTomographyImageStorage if pet else MRImageStorage), 2 if pet else 1)
+    dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = series.uid("frame"), ""
     _, rows, columns = found.stored.shape
     across, down, through = (found.affine[:3, axis] for axis in range(3))
     steps = [float(np.linalg.norm(axis)) for axis in (across, down)]
@@ -178,22 +180,26 @@ def _shared(series: Series, found: Volume) -> Dataset:
 
 def _describe_mr(dataset: Dataset, _slices: int) -> None:
     """The MR Image module; how it was taken, a NIfTI file does not say."""
-    dataset.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    dataset.ImageType, dataset.PatientPosition = ["DERIVED", "SECONDARY", "OTHER"], ""
     dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = "RM", "NONE", ""
     dataset.MRAcquisitionType = dataset.EchoTrainLength = ""
     dataset.RepetitionTime = dataset.EchoTime = None
 
 
 def _describe_pet(dataset: Dataset, slices: int) -> None:
-    """The PET modules. Nothing tells the unit, so none is told."""
+    """The PET modules. Nothing tells the unit, so none is told; a date must be there, so where none is known it is one
+    that no PET can have.
+    """
     del dataset.RescaleType
-    dataset.ImageType = ["DERIVED", "SECONDARY"]
+    dataset.ImageType = ["DERIVED", "PRIMARY"]
+    dataset.PatientOrientationCodeSequence = []
+    dataset.PatientGantryRelationshipCodeSequence = []
     dataset.SeriesType, dataset.NumberOfSlices = ["STATIC", "IMAGE"], slices
     dataset.Units, dataset.CountsSource, dataset.DecayCorrection = "NONE", "EMISSION", "NONE"
     dataset.CorrectedImage = dataset.CollimatorType = ""
     dataset.FrameReferenceTime = dataset.ActualFrameDuration = 0
     dataset.RadiopharmaceuticalInformationSequence = []
-    dataset.SeriesDate, dataset.SeriesTime = dataset.StudyDate, ""
+    dataset.SeriesDate, dataset.SeriesTime = dataset.StudyDate or _NO_DAY, "000000"
 
 
 def _slices(series: Series, found: Volume) -> Iterator[tuple[str, list[Element]]]:

@@ -76,14 +76,14 @@ def imported(folder: Path) -> Imported:
 
 
 def listed(home: Path) -> dict[str, Imported]:
-    """Every whole cohort of a `$TESTBED_HOME`, by its name."""
+    """Every whole cohort, with any studies in it, of a `$TESTBED_HOME`, by its name."""
     found = {}
     for folder in sorted(cohorts_folder(home).glob("*")):
         try:
             found[folder.name] = imported(folder)
         except WrongState:
             continue
-    return found
+    return {name: one for name, one in found.items() if one.studies}
 
 
 class Store:

@@ -1,5 +1,7 @@
 """Images that are no DICOM yet: where their voxels lie, what they are worth, whose they are."""
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +217,18 @@ def test_fashion_mnist_as_debian_has_it_is_imported_whole(cohort: Path) -> None:
     assert (found.studies, len(found.labels)) == (700, 10)
     with Store(cohort) as store:
         assert len(store.studies("class-9")) == 70
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
+def test_an_independent_validator_finds_no_error_in_what_is_converted(tmp_path: Path, cohort: Path) -> None:
+    brain = np.random.default_rng(0).normal(size=(6, 5, 2)).astype(np.float32)
+    nifti(tmp_path / "data" / "sub-1_T1w.nii", brain)
+    nifti(tmp_path / "data" / "sub-1_pet.nii", brain)
+    pictures(tmp_path / "data", bytes(3))
+    imported(tmp_path / "data", cohort)
+    kinds = set()
+    for path in cohort.rglob("*.dcm"):
+        said = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False).stderr.splitlines()
+        kinds |= {line for line in said if line.endswith("Image")}
+        assert [line for line in said if "Error" in line] == []
+    assert kinds == {"MRImage", "PETImage", "MultiframeGrayscaleByteSCImage"}
