@@ -62,7 +62,7 @@ class Browser:
     def __init__(self, line: Line, endpoint: Endpoint, certified: bool = True, login: bool = True) -> None:
         parts = urlsplit(endpoint.dicomweb or "")
         self._line = line
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._certified = certified
         self.host = parts.hostname or endpoint.host
         self.port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -44,6 +44,8 @@ def _asked(line: Line, browser: Browser, first: Answer | None, wants_certificate
     browser.get(_NOTHING)
     kept = browser.get(_NOTHING) is not None and browser.connections <= before + 1
     retrieval = wado.ask(browser, line, sample) if sample else Wado()
+    if wants_certificate:  # then the first went without one, and says nothing of logins
+        first = _without_login(line, browser)
     return Web(
         answers=True,
         server=answer.headers.get("server", ""),
@@ -56,6 +58,14 @@ def _asked(line: Line, browser: Browser, first: Answer | None, wants_certificate
         qido=queries,
         wado=retrieval,
     )
+
+
+def _without_login(line: Line, browser: Browser) -> Answer | None:
+    stranger = Browser(line, browser.endpoint, login=False)
+    try:
+        return stranger.get(_NOTHING)
+    finally:
+        stranger.close()
 
 
 def _scheme(first: Answer | None) -> str | None:

@@ -1,23 +1,32 @@
 """Servers on loopback to be probed: real ones that hold three small studies, and broken ones."""
 
+import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from loopback import free_ports
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
-from nodes.endpoints import Endpoint
+from nodes.endpoints import Endpoint, Login, Tls
 from nodes.pacs import orthanc
 
 NAMES = ("ALPHA^ANNE", "BETA^BERT", "Müller^Jörg")
@@ -79,8 +88,9 @@ def _wait(answers: Callable[[], object], log: Path) -> None:
     while True:
         try:
             answers()
-        except (httpx.HTTPError, OSError):
-            assert time.monotonic() < deadline, log.read_text()
+        except (httpx.HTTPError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the server does not answer ({error}); it says: {log.read_text()}") from error
             time.sleep(0.02)
         else:
             return
@@ -89,17 +99,114 @@ def _wait(answers: Callable[[], object], log: Path) -> None:
 @contextmanager
 def orthanc_with_studies(folder: Path) -> Iterator[Endpoint]:
     """The testbed's own Orthanc; the worker is not among the modalities that it knows."""
+    with _orthanc(folder, {}, httpx.Client(trust_env=False)) as (web, dimse):
+        yield Endpoint("lyon", "127.0.0.1", f"http://127.0.0.1:{web}/dicom-web/", dimse, aet="LYON")
+
+
+@contextmanager
+def guarded_orthanc(folder: Path) -> Iterator[Endpoint]:
+    """One that asks callers for a login (Basic)."""
+    login = Login("worker", "secret")
+    guards = {"AuthenticationEnabled": True, "RegisteredUsers": {login.user: login.password}}
+    client = httpx.Client(trust_env=False, auth=(login.user, login.password))
+    with _orthanc(folder, guards, client) as (web, _):
+        yield Endpoint("lyon", "127.0.0.1", f"http://127.0.0.1:{web}/dicom-web/", None, login=login)
+
+
+class _Empty(BaseHTTPRequestHandler):
+    """An archive that holds nothing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """No rows, to whatever is asked."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/dicom+json")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"[]")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+class _Patient(ThreadingHTTPServer):
+    """Shakes hands in each connection's own thread, and minds no broken ones."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A caller without a certificate is turned away."""
+
+
+@contextmanager
+def mutual_server(folder: Path) -> Iterator[Endpoint]:
+    """A web server that asks callers for a certificate (mutual TLS)."""
+    authority, own, caller = _certificates(folder)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
+    context.load_cert_chain(own)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with _Patient(("127.0.0.1", 0), _Empty) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        root = f"https://127.0.0.1:{server.server_address[1]}/"
+        try:
+            yield Endpoint("lyon", "127.0.0.1", root, None, web_tls=Tls(str(authority), str(caller), str(caller)))
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """An authority's certificate, and the certificates with their keys of 127.0.0.1 and of a caller."""
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority = _signed("authority", authority_key.public_key(), None, authority_key)
+    files = [folder / f"{name}.pem" for name in ("authority", "server", "caller")]
+    files[0].write_bytes(authority.public_bytes(Encoding.PEM))
+    for file in files[1:]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        signed = _signed(file.stem, key.public_key(), authority, authority_key)
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        file.write_bytes(signed.public_bytes(Encoding.PEM) + private)
+    return files[0], files[1], files[2]
+
+
+def _signed(
+    name: str, key: ec.EllipticCurvePublicKey, issuer: x509.Certificate | None, by: ec.EllipticCurvePrivateKey
+) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer.subject)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(by, hashes.SHA256())
+    )
+
+
+@contextmanager
+def _orthanc(folder: Path, further: Mapping[str, object], client: httpx.Client) -> Iterator[tuple[int, int]]:
+    """Its ports for the web and for DIMSE."""
     web, dimse = free_ports(2)
     (folder / "storage").mkdir(parents=True)
     settings = orthanc._variables("lyon", str(folder / "storage"), web, orthanc.OrthancHabits(), dimse=True)
-    (folder / "orthanc.json").write_text(orthanc.render({**settings, "dimse_port": dimse}))
+    configuration = json.loads(orthanc.render({**settings, "dimse_port": dimse})) | further
+    (folder / "orthanc.json").write_text(json.dumps(configuration))
     log = folder / "log"
     with _running([orthanc._found_program(), str(folder / "orthanc.json")], log):
-        with httpx.Client(base_url=f"http://127.0.0.1:{web}", timeout=_STARTS_WITHIN_S) as client:
+        with client:
+            client.base_url, client.timeout = httpx.URL(f"http://127.0.0.1:{web}"), _STARTS_WITHIN_S
             _wait(lambda: client.get("/system").raise_for_status(), log)
             for content in instances():
                 client.post("/instances", content=content).raise_for_status()
-        yield Endpoint("lyon", "127.0.0.1", f"http://127.0.0.1:{web}/dicom-web/", dimse, aet="LYON")
+        yield web, dimse
 
 
 _DCMQRSCP = """NetworkTCPPort = {port}

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from probed_servers import dcmqrscp_with_studies, dial, orthanc_with_studies, saying
+from probed_servers import dcmqrscp_with_studies, dial, guarded_orthanc, mutual_server, orthanc_with_studies, saying
 
 from nodes.endpoints import Endpoint
 from nodes.probe import Capabilities, probe
@@ -97,6 +97,28 @@ def test_dcmqrscp_is_found_as_it_is(dcmqrscp: tuple[Endpoint, Capabilities]) -> 
     assert (find.wildcard, find.ignores_case, find.modalities, find.counts) == (True, False, False, False)
     assert "ModalitiesInStudy" not in (find.keys or ())
     assert found.findings == ()
+
+
+def test_a_guarded_server_is_found_to_ask_for_a_login(tmp_path: Path) -> None:
+    with guarded_orthanc(tmp_path) as endpoint:
+        found, unknown = _probed(endpoint), _probed(replace(endpoint, login=None))
+    assert found.web is not None
+    assert (found.web.auth, found.web.tls, found.web.client_certificate) == ("basic", "none", None)
+    assert (found.web.qido.studies, found.web.wado.study) == (True, True)
+    assert unknown.web is not None
+    assert (unknown.answers, unknown.web.auth, unknown.web.qido.studies) == (True, "basic", None)
+
+
+def test_a_server_is_found_to_ask_for_a_certificate(tmp_path: Path) -> None:
+    with mutual_server(tmp_path) as endpoint:
+        found = _probed(endpoint)
+        assert endpoint.web_tls is not None
+        stranger = _probed(replace(endpoint, web_tls=replace(endpoint.web_tls, certificate="", key="")))
+    assert found.web is not None
+    assert (found.answers, found.web.client_certificate, found.web.qido.studies) == (True, True, True)
+    assert (found.web.tls or "").startswith("TLSv1.")
+    assert stranger.web is not None
+    assert (stranger.answers, stranger.web.client_certificate) == (False, True)
 
 
 def test_nothing_is_left_behind(orthanc: tuple[Endpoint, Capabilities], tmp_path: Path) -> None:
