@@ -8,7 +8,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from emulator.places import Service
 from nodes.errors import CannotHere
-from nodes.pacs.dimse_only import DimseOnly, Entity
+from nodes.pacs.dimse_only import DimseOnly, Entity, in_its_folder
 from nodes.pacs.flavours import register
 from nodes.pacs.habits import Habits
 
@@ -67,7 +67,7 @@ class Dcmqrscp(DimseOnly):
         return Service(
             name=self.name,
             place=self.name,
-            argv=("/usr/bin/env", "-C", "@FOLDER@", _found_program(), *options, "-c", "@FOLDER@/dcmqrscp.cfg"),
+            argv=in_its_folder(_found_program(), *options, "-c", "dcmqrscp.cfg"),
             ready_port=entity.port,
             files=(("dcmqrscp.cfg", configuration),),
             env=(("TCP_NODELAY", "1"),) if entity.dimse.nodelay else (),

@@ -1,10 +1,12 @@
 """What flavours that speak DIMSE and nothing else have in common; a flavour adds its server."""
 
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +18,7 @@ from nodes.pacs.flavours import Filler, PacsAnswer, Reach
 from nodes.pacs.habits import Dimse, Habits, Web, aet_of, read, storage_key, writes_of
 
 _PROBE_WITHIN_S = 10.0
-_BUSY_FOR_S = 3.0  # dcmqrscp needs a second to notice that an association has ended
+_BUSY_FOR_S = 8.0  # dcmqrscp notices the end of an association a second later, qrscp a mere knock 5 s later
 _WAYS = ("c-get", "c-move")
 
 
@@ -36,6 +38,19 @@ class Entity:
         return self.worker if self.dimse.knows_worker and "c-move" in self.ways else None
 
 
+def in_its_folder(*argv: str) -> tuple[str, ...]:
+    """The command that runs `argv` in the service's own folder, so that it can keep relative paths."""
+    return ("/usr/bin/env", "-C", "@FOLDER@", *argv)
+
+
+def python(entity: Entity, program: str) -> tuple[str, ...]:
+    """The start of a command for a server in Python, a file, that has no word of its own for Nagle."""
+    launcher = str(files("nodes.pacs").joinpath("without_delay.py"))
+    # Without -P the folder of the file would come first, and hide modules that are called as our flavours are.
+    quick = (launcher,) if entity.dimse.nodelay else ()
+    return (sys.executable, "-P", *quick, program)
+
+
 class DimseOnly(ABC):
     """A flavour without DICOMweb. Its server works in its service's folder and keeps its storage at `storage` there."""
 
@@ -49,9 +64,13 @@ class DimseOnly(ABC):
     def server(self, entity: Entity, habits: Habits) -> Service:
         """The server that is this entity, for any place; raises CannotHere."""
 
+    def hurried(self, service: Service) -> Service:
+        """The server as it is while it is being filled, where it can be faster then."""
+        return service
+
     def services(self, site: Site, storage: Path | None) -> tuple[Service, ...]:
         """One server, which is ready when its port is."""
-        habits = self._habits(site.pacs)
+        habits = self.habits(site.pacs)
         self._check(site)
         server = self.server(self._entity(site, habits), habits)
         place = f"{site.name}/pacs"
@@ -60,7 +79,7 @@ class DimseOnly(ABC):
 
     def endpoint(self, site: Site) -> Endpoint:
         """DIMSE alone."""
-        entity = self._entity(site, self._habits(site.pacs))
+        entity = self._entity(site, self.habits(site.pacs))
         return Endpoint(
             site=site.name,
             host=pacs_address(site.index),
@@ -79,9 +98,9 @@ class DimseOnly(ABC):
         """The same server without its restrictions, filled by C-STORE."""
         from nodes.pacs.dimse_filling import filling
 
-        habits = self._habits(pacs)
+        habits = self.habits(pacs)
         entity = Entity("FILLING", port, "127.0.0.1", Dimse())
-        return filling(self.server(entity, habits), storage, entity.aet)
+        return filling(self.hurried(self.server(entity, habits)), storage, entity.aet)
 
     def probe(self, site: Site, reach: Reach) -> PacsAnswer:
         """Version and counts, by C-ECHO and C-FIND."""
@@ -109,7 +128,7 @@ class DimseOnly(ABC):
         ways = tuple(way for way in habits.retrieve or _WAYS if way in _WAYS)
         return Entity(aet_of(site.name, habits), DIMSE_PORT, worker_address(site.index), habits.dimse, ways)
 
-    def _habits(self, pacs: Pacs) -> Habits:
+    def habits(self, pacs: Pacs) -> Habits:
         """The options of a profile; raises WrongInput for what this flavour's server can't do."""
         habits = read(pacs, self.form)
         prefix = f"PACS profile '{pacs.profile}': {self.name}"

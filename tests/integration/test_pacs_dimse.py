@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from networks import make_site, make_topology, quiet
 from pydicom import dcmread
+from pydicom.uid import generate_uid
 from pynetdicom.presentation import build_context
 
 from emulator.errors import CannotHere
@@ -33,7 +34,9 @@ HABITS: dict[str, dict[str, Any]] = {
     "moving": {"retrieve": ["c-move"]},
     "forgetful": {"dimse": {"knows_worker": False}},
 }
-FLAVOURS = ("dcmqrscp",)
+FLAVOURS = ("dcmqrscp", "pynetdicom-qrscp", "tiny-pacs")
+CAN_NOT = {"tiny-pacs": {"check_calling", "associations", "refuse c-get"}}
+"""What a flavour's server does not offer; its profile is refused, or (C-GET) kept from the worker only."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Hospital:
         endpoint = pacs.get(self.flavour).endpoint(self.site(habit))
         titles = ["-aet", calling, "-aec", called or endpoint.aet]
         argv = ["env", "TCP_NODELAY=1", tool, "-v", "-to", "60", *titles, endpoint.host, str(DIMSE_PORT), *options]
-        for _ in range(30):
+        for _ in range(50):
             code, said = self.world.output(f"{habit}/worker", argv)
             if "Rejected Transient" not in said:
                 break
@@ -77,9 +80,16 @@ def keys(level: str, *found: str) -> list[str]:
     return [part for key in (f"QueryRetrieveLevel={level}", *found) for part in ("-k", key)]
 
 
+def habits(name: str, flavour: str) -> dict[str, Any]:
+    told = {key: dict(value) if isinstance(value, dict) else value for key, value in HABITS[name].items()}
+    for option in CAN_NOT.get(flavour, set()):
+        told.get("dimse", {}).pop(option, None)
+    return told
+
+
 def make(index: int, name: str, flavour: str) -> Site:
     cohort = Cohort("phantom", 2, {"control": 1, "ad": 1}, "1.5T", ("mr", "pet"), "single-frame")
-    return replace(make_site(index, "regional", name), pacs=Pacs(name, flavour, HABITS[name]), cohort=cohort)
+    return replace(make_site(index, "regional", name), pacs=Pacs(name, flavour, habits(name, flavour)), cohort=cohort)
 
 
 @pytest.fixture(scope="module", params=FLAVOURS)
@@ -144,7 +154,8 @@ def stored_files(storage: Path) -> Iterator[Any]:
 
 def test_a_caller_that_it_does_not_know_is_refused_and_so_is_a_wrong_name_for_it(hospital: Hospital) -> None:
     assert hospital.judge("strict", "echoscu")[0] == 0
-    for wrong in ({"calling": "NOBODY"}, {"called": "ANOTHER"}):
+    stranger = {"calling": "NOBODY"} if "check_calling" not in CAN_NOT.get(hospital.flavour, ()) else {"called": "X"}
+    for wrong in (stranger, {"called": "ANOTHER"}):
         code, said = hospital.judge("strict", "echoscu", **wrong)
         assert code != 0
         assert "Association Rejected" in said or "not recognized" in said.lower(), said
@@ -157,7 +168,11 @@ def test_its_largest_pdu_is_what_the_profile_says(hospital: Hospital) -> None:
 
 
 def test_one_association_at_a_time_leaves_a_second_caller_outside(hospital: Hospital) -> None:
+    if "associations" in CAN_NOT.get(hospital.flavour, ()):
+        pytest.skip(f"{hospital.flavour} has no limit of associations")
     endpoint = pacs.get(hospital.flavour).endpoint(hospital.site("single"))
+    assert hospital.judge("single", "echoscu")[0] == 0  # not busy any more with who was before
+    time.sleep(1.5)
     connection = hospital.world.connect("single/worker", endpoint.host, DIMSE_PORT)
     with association(connection, endpoint, [build_context(VERIFICATION)]):
         argv = ["echoscu", "-v", "-ta", "2", "-aec", endpoint.aet, endpoint.host, str(DIMSE_PORT)]
@@ -168,23 +183,33 @@ def test_one_association_at_a_time_leaves_a_second_caller_outside(hospital: Hosp
 
 def test_a_way_that_the_profile_does_not_allow_gives_nothing(hospital: Hospital, tmp_path: Path) -> None:
     refusing = {"getting": ("movescu", ("-aem", "WORKER", "+P", "11112")), "moving": ("getscu", ())}
+    if "refuse c-get" in CAN_NOT.get(hospital.flavour, ()):
+        del refusing["moving"]
     for habit, (tool, receiving) in refusing.items():
         code, said = hospital.retrieve(habit, tool, tmp_path / habit, *receiving)
         assert not list((tmp_path / habit).iterdir())
-        assert code != 0, said
+        assert refused(code, said), said
+
+
+def refused(code: int, said: str) -> bool:
+    """Whether a tool was given no, in whatever way; movescu's exit code says nothing of an association aborted."""
+    return code != 0 or "Peer Aborted" in said or "Failed" in said
 
 
 def test_a_c_move_to_a_worker_that_it_does_not_know_gives_nothing(hospital: Hospital, tmp_path: Path) -> None:
     code, said = hospital.retrieve("forgetful", "movescu", tmp_path / "got", "-aem", "WORKER", "+P", "11112")
     assert not list((tmp_path / "got").iterdir())
-    assert code != 0, said
+    assert refused(code, said), said
 
 
-def test_what_the_worker_stores_is_found_after_it(hospital: Hospital) -> None:
+def test_what_the_worker_stores_is_found_after_it(hospital: Hospital, tmp_path: Path) -> None:
     """The layer over the baked storage takes writes; the baked one stays as it was."""
     before = sorted(path.name for path in hospital.storage.rglob("*"))
-    file = next(path for path in hospital.storage.rglob("*") if path.is_file() and path.stat().st_size < 100_000)
-    code, said = hospital.judge("plain", "storescu", str(file))
+    instances = probed(hospital, "plain").instances
+    new = next(stored_files(hospital.storage))
+    new.SOPInstanceUID = new.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    new.save_as(tmp_path / "new.dcm")
+    code, said = hospital.judge("plain", "storescu", str(tmp_path / "new.dcm"))
     assert code == 0, said
-    assert probed(hospital, "plain").studies == 2
+    assert probed(hospital, "plain").instances == instances + 1
     assert sorted(path.name for path in hospital.storage.rglob("*")) == before

@@ -245,12 +245,8 @@ def test_without_rights_it_goes_on_without_what_would_be_built(house: Path, tmp_
     assert "a-build" not in _dev(house, "install", DEV_SKIP_HOST="", PATH=path).stderr
 
 
-SCRIPTS = (
-    "dev",
-    "ansible/roles/host/files/survey.sh",
-    "ansible/roles/host/files/toxiproxy.sh",
-    "ansible/roles/host/files/orthanc_release.sh",
-)
+BUILDS = ("orthanc_release", "survey", "tiny-pacs", "toxiproxy")
+SCRIPTS = ("dev", *(f"ansible/roles/host/files/{name}.sh" for name in BUILDS))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -1,6 +1,8 @@
 """What is written for archives that speak DIMSE only; that they obey is shown with real ones (integration)."""
 
+import json
 import socket
+from configparser import ConfigParser
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from emulator.topology.resolved import Cohort, Compute, Direction, DownToxic, Link, Pacs, Site
 from nodes import pacs
 from nodes.errors import PullFailed, WrongInput
-from nodes.pacs import dcmqrscp
+from nodes.pacs import dcmqrscp, tiny_pacs
 from nodes.pacs.dimse_only import DimseOnly
 
 FLAVOURS = [name for name in sorted(pacs.names()) if isinstance(pacs.get(name), DimseOnly)]
@@ -20,6 +22,7 @@ FLAVOURS = [name for name in sorted(pacs.names()) if isinstance(pacs.get(name), 
 def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is under test is what is written, not where this machine has the programs."""
     monkeypatch.setattr(dcmqrscp, "_found_program", lambda: "/usr/bin/dcmqrscp")
+    monkeypatch.setattr(tiny_pacs, "_found_folder", lambda: Path("/usr/local/lib/pacs-testbed/tiny-pacs"))
 
 
 def site(flavour: str, **options: Any) -> Site:
@@ -130,3 +133,33 @@ def test_dcmqrscp_refuses_more_studies_than_it_can_hold() -> None:
 def test_nagle_is_the_choice_of_the_profile(nodelay: bool) -> None:
     (service,) = pacs.get("dcmqrscp").services(site("dcmqrscp", dimse={"nodelay": nodelay}), None)
     assert (("TCP_NODELAY", "1") in service.env) is nodelay
+
+
+@pytest.mark.parametrize(("option", "value"), [("check_calling", True), ("associations", 2)])
+def test_what_tiny_pacs_has_no_word_for_is_refused(option: str, value: object) -> None:
+    with pytest.raises(WrongInput, match=f"tiny-pacs can't do dimse: {{{option}}}"):
+        pacs.get("tiny-pacs").services(site("tiny-pacs", dimse={option: value}), None)
+
+
+def test_qrscp_is_told_what_the_profile_says() -> None:
+    def written(**options: Any) -> ConfigParser:
+        (service,) = pacs.get("pynetdicom-qrscp").services(site("pynetdicom-qrscp", **options), None)
+        parser = ConfigParser()
+        parser.read_string(dict(service.files)["qrscp.ini"])
+        return parser
+
+    strict = written(dimse={"check_called": True, "check_calling": True, "associations": 1, "idle": "1500ms"})
+    said = strict["DEFAULT"]
+    assert (said["check_called"], said["callers"], said["associations"]) == ("True", "WORKER", "1")
+    assert said["network_timeout"] == "2"
+    assert dict(strict["WORKER"]).items() >= {"address": "10.0.3.3", "port": "11112"}.items()
+    assert written(retrieve=["c-get"]).sections() == []
+
+
+def test_tiny_pacs_moves_to_the_worker_only_where_it_knows_it() -> None:
+    def devices(**options: Any) -> Any:
+        (service,) = pacs.get("tiny-pacs").services(site("tiny-pacs", **options), None)
+        return json.loads(dict(service.files)["tiny_pacs.json"])["components"]["Devices"]["devices"]
+
+    assert devices() == {"WORKER": {"aet": "WORKER", "address": "10.0.3.3", "port": 11112}}
+    assert devices(dimse={"knows_worker": False}) == {}

@@ -1,0 +1,36 @@
+"""Runs pynetdicom's application `qrscp` with an application entity as strict as a profile asks; the rest is its own.
+
+A program of its own, started by its path with `-c FILE`: it imports nothing of the testbed.
+"""
+
+import sys
+from configparser import ConfigParser
+from typing import Any
+
+from pydicom.uid import UID
+from pynetdicom import AE
+from pynetdicom.apps.qrscp import qrscp
+
+
+class Entity(AE):
+    """pynetdicom's application entity, with what the configuration says beyond the application's own options."""
+
+    def __init__(self, ae_title: str) -> None:
+        super().__init__(ae_title)
+        parser = ConfigParser()
+        parser.read(sys.argv[-1])
+        said = parser["DEFAULT"]
+        self.require_called_aet = said["check_called"] == "True"
+        self.require_calling_aet = said["callers"].split()
+        self.maximum_associations = int(said["associations"])
+        self._refused = tuple(f"- {way[2:].upper()}" for way in ("c-get", "c-move") if way not in said["ways"].split())
+
+    def add_supported_context(self, abstract_syntax: Any, *arguments: Any, **options: Any) -> None:
+        """Without the ways of retrieval that the profile does not allow."""
+        if not UID(abstract_syntax).name.endswith(self._refused):
+            super().add_supported_context(abstract_syntax, *arguments, **options)
+
+
+if __name__ == "__main__":
+    qrscp.AE = Entity
+    qrscp.main()
