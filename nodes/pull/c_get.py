@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from nodes.errors import Declined
+from nodes.pull.batches import questions
 from nodes.pull.dimse import commands
 from nodes.pull.dimse.association import FIND, GET
-from nodes.pull.dimse.query import INSTANCE, SERIES, STUDY
+from nodes.pull.dimse.query import STUDY
 from nodes.pull.dimse.syntaxes import MOST_CLASSES
 from nodes.pull.intake import Intake
 from nodes.pull.links import Links
@@ -32,15 +33,13 @@ class CGet:
         self._get(intake, "STUDY", {STUDY: intake.study}, ())
 
     def some(self, intake: Intake, missing: Sequence[Entry]) -> None:
-        """One by one, over associations that offer just these objects' classes."""
+        """By series or lists of instances, over associations that offer just these objects' classes."""
         for classes in _batches(sorted({one.sop_class for one in missing} - {""})):
-            for one in missing:
-                if one.sop_class in classes and one.uid not in intake.holding:
-                    keys = {STUDY: intake.study, SERIES: one.series, INSTANCE: one.uid}
-                    try:
-                        self._get(intake, "IMAGE", keys, classes)
-                    except Declined as error:
-                        intake.refused[one.uid] = str(error)
+            for level, keys, asked in questions(intake, [one for one in missing if one.sop_class in classes]):
+                try:
+                    self._get(intake, level, keys, classes)
+                except Declined as error:
+                    intake.refused |= {one.uid: str(error) for one in asked if one.uid not in intake.holding}
 
     def _get(self, intake: Intake, level: str, keys: dict[int, str], classes: Sequence[str]) -> None:
         association = self._links.association((FIND, GET), [one for one in classes if one])

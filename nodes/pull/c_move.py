@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from nodes.errors import Declined
+from nodes.errors import Cut, Declined
+from nodes.pull.batches import questions
 from nodes.pull.dimse import commands
 from nodes.pull.dimse.association import FIND, MOVE, Association
 from nodes.pull.dimse.destination import Destination
-from nodes.pull.dimse.query import INSTANCE, SERIES, STUDY
+from nodes.pull.dimse.query import STUDY
 from nodes.pull.intake import Intake
 from nodes.pull.links import Links
 from nodes.pull.listing import Entry
@@ -31,13 +32,12 @@ class CMove:
         self._move(intake, "STUDY", {STUDY: intake.study})
 
     def some(self, intake: Intake, missing: Sequence[Entry]) -> None:
-        """One by one."""
-        for one in missing:
-            if one.uid not in intake.holding:
-                try:
-                    self._move(intake, "IMAGE", {STUDY: intake.study, SERIES: one.series, INSTANCE: one.uid})
-                except Declined as error:
-                    intake.refused[one.uid] = str(error)
+        """By series or lists of instances."""
+        for level, keys, asked in questions(intake, missing):
+            try:
+                self._move(intake, level, keys)
+            except Declined as error:
+                intake.refused |= {one.uid: str(error) for one in asked if one.uid not in intake.holding}
 
     def _association(self) -> Association:
         return self._links.association((FIND, MOVE))
@@ -49,6 +49,10 @@ class CMove:
         try:
             with destination.bringing(intake):
                 answer = association.move(level, keys, self._links.endpoint.calling_aet, destination.alive)
+        except Declined as error:
+            if destination.called:
+                raise Cut(str(error)) from error  # it knows us: what broke was the way to our port
+            raise
         finally:
             intake.carried(association.wire.rx - rx, association.wire.tx - tx)
         if commands.number(answer, commands.FAILED) or commands.number(answer, commands.STATUS):

@@ -109,11 +109,14 @@ class Client:
         while True:
             before = len(intake.holding)
             try:
-                self._through(self._way(name), intake)
+                self._through(self._way(name), intake, tries)
                 return
             except Cut as error:
                 self._links.hang_up(whole=False)
                 tries.again(error, progress=len(intake.holding) > before)
+            except Unreadable:
+                if len(intake.holding) == before:
+                    raise  # else what is lacking may come this time
 
     def _way(self, name: str) -> ways.Way:
         if name not in self._ways:
@@ -127,7 +130,7 @@ class Client:
             self._ways[name] = way
         return self._ways[name]
 
-    def _through(self, way: ways.Way, intake: Intake) -> None:
+    def _through(self, way: ways.Way, intake: Intake, tries: Tries) -> None:
         """The whole study where nothing of it is here, then what it lacks; raises Unreadable where it still does."""
         if not len(intake.holding):
             way.whole(intake)
@@ -138,6 +141,7 @@ class Client:
             way.whole(intake)  # what is here already comes again, and is not kept twice
             missing = []
         elif missing:
+            tries.count += bool(intake.noted or intake.refused)
             way.some(intake, missing)
         lacking = [entry.uid for entry in missing if entry.uid not in intake.holding]
         if lacking or not len(intake.holding):

@@ -2,10 +2,11 @@
 
 import contextlib
 import json
+import select
 import shutil
 import socket
+import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -143,70 +144,80 @@ def dcmqrscp(folder: Path, files: list[bytes], move_port: int) -> Iterator[Endpo
 
 
 class Relay:
-    """A TCP relay to a port of loopback that ends every connection (with a FIN, or a RST) once `cut_after` bytes came
-    from the server; `None` lets all pass. `from_server` counts what was passed on. A context manager."""
+    """A TCP relay to a port of loopback. Bytes from the server count, or with `caller` those of who calls.
 
-    def __init__(self, port: int, listen: int = 0) -> None:
+    Once `cut_after` of them have passed, the connection ends: with a FIN, or where `reset` is set with a RST. After
+    `stall_after` the connection stays and nothing more comes. Both happen once. A context manager.
+    """
+
+    def __init__(self, port: int, listen: int = 0, caller: bool = False) -> None:
         self._target = port
+        self._caller = caller
         self._listener = socket.create_server(("127.0.0.1", listen))
+        self._ends, self._end = socket.socketpair()
+        self._threads: list[threading.Thread] = []
         self.port: int = self._listener.getsockname()[1]
         self.cut_after: int | None = None
+        self.stall_after: int | None = None
         self.reset = False
-        self.silent = False
-        self.from_server = 0
-        self.forward = True  # False: the bytes that count are those of the one who calls
-        self._threads: list[threading.Thread] = []
+        self.carried = 0
 
     def __enter__(self) -> "Relay":
         self._start(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self._end.close()
         for thread in self._threads:
             thread.join(20)
+        self._listener.close()
+        self._ends.close()
 
     def _start(self, what: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=what, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._threads.append(threading.Thread(target=what, args=arguments, daemon=True))
+        self._threads[-1].start()
 
     def _accept(self) -> None:
-        while True:
+        while self._ends not in (ready := select.select([self._listener, self._ends], [], [])[0]):
+            assert ready
+            client, _ = self._listener.accept()
             try:
-                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._target))
-            for one in (client, server):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._start(self._pump, client, server, not self.forward)
-            self._start(self._pump, server, client, self.forward)
+                client.close()
+                continue
+            self._start(self._carry, client, server)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
-        try:
-            while data := source.recv(65_536):
-                if counted and self.cut_after is not None:
-                    data = data[: self.cut_after]
-                    self.cut_after -= len(data)
-                self.from_server += len(data) * counted
-                sink.sendall(data)
-                if counted and self.cut_after == 0:
-                    self.cut_after = None
-                    if self.reset:
-                        sink.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                        sink.close() if False else None
-                    break
-        except OSError:
-            pass
-        for one in (source, sink):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        if self.reset:
-            sink.close()
+    def _carry(self, client: socket.socket, server: socket.socket) -> None:
+        for one in (client, server):
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with client, server, contextlib.suppress(OSError):
+            while self._ends not in (ready := select.select([client, server, self._ends], [], [])[0]):
+                source, sink = (client, server) if client in ready else (server, client)
+                data = source.recv(65_536)
+                counted = (source is client) == self._caller
+                if not data or not self._pass(data, sink, counted):
+                    return
 
-
-if __name__ == "__main__":
-    sys.exit("these are fixtures")
+    def _pass(self, data: bytes, sink: socket.socket, counted: bool) -> bool:
+        """Send on what may pass; False where the connection ends with it."""
+        if not counted:
+            sink.sendall(data)
+            return True
+        data = data[: self.cut_after or self.stall_after]
+        sink.sendall(data)
+        self.carried += len(data)
+        if self.stall_after is not None:
+            self.stall_after -= len(data)
+            if not self.stall_after:
+                self.stall_after = None
+                select.select([self._ends, sink], [], [])  # until somebody gives up
+                return False
+        if self.cut_after is not None:
+            self.cut_after -= len(data)
+            if not self.cut_after:
+                self.cut_after = None
+                if self.reset:
+                    sink.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return False
+        return True

@@ -17,6 +17,7 @@ from nodes.pull.web import tls_context
 
 FIND, MOVE, GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"
 LEVEL: Final = 0x00080052
+_MAY_PASS: Final = (0xA700, 0xA701, 0xA702)
 _NAMES: Final = {FIND: "C-FIND", MOVE: "C-MOVE", GET: "C-GET"}
 
 
@@ -176,7 +177,9 @@ class Association:
                 raise Cut(f"{self.peer} wants to end the association in the middle")
             return message
 
-    def _refusal(self, service: str, message: Message) -> Declined:
+    def _refusal(self, service: str, message: Message) -> Declined | Cut:
+        """Out of resources may pass; all else is for good."""
         if message.has_data:
             self.wire.data()
-        return Declined(f"{self.peer} answered {_NAMES[service]} with {commands.meaning(message.command)}")
+        said = f"{self.peer} answered {_NAMES[service]} with {commands.meaning(message.command)}"
+        return Cut(said) if commands.number(message.command, commands.STATUS) in _MAY_PASS else Declined(said)

@@ -36,6 +36,8 @@ class Destination:
         self._threads: list[threading.Thread] = []
         self._intake: Intake | None = None
         self._trouble: TestbedError | None = None
+        self.called = False
+        """Whether the PACS has connected, since the last `bringing` began or at all."""
         try:
             self._listener = socket.create_server((address, endpoint.move_port), backlog=16)
         except OSError as error:
@@ -59,7 +61,7 @@ class Destination:
         """What comes within goes to this intake. What has kept objects from being stored here is raised at the end:
         a full disk, for one, is no fault of the PACS."""
         with self._lock:
-            self._intake, self._trouble = intake, None
+            self._intake, self._trouble, self.called = intake, None, False
         try:
             yield
         finally:
@@ -85,6 +87,7 @@ class Destination:
                 connection, _ = self._listener.accept()
             except OSError:
                 return  # closed
+            self.called = True
             self._threads = [self._threads[0], *(thread for thread in self._threads[1:] if thread.is_alive())]
             self._start(self._serve, connection)
 
