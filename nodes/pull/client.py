@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Self
 
 from nodes.endpoints import Endpoint
@@ -65,13 +66,18 @@ class Client:
         """
         holding, fetched = self.pull(uid)
         try:
-            return assembled(holding), fetched
+            try:
+                return assembled(holding), fetched
+            except Damaged as damaged:
+                holding.drop(damaged.instance)
+                holding, again = self.pull(uid)
+                return assembled(holding), _together(fetched, again)
         except Unreadable as error:
             raise Unreadable(f"{self._endpoint.site}: study {uid}: {error}") from error
 
     def forget(self, uid: str) -> None:
         """Take a study out of the store."""
-        self._store.holding(uid).forget()
+        self._store.forget(uid)
 
     def pull(self, uid: str) -> tuple[Holding, Fetched]:
         """All instances of a study, verified and kept; raises PullFailed that names site and study."""
@@ -173,12 +179,31 @@ def _lacking(missing: Sequence[str], intake: Intake) -> str:
     return "; ".join((*said, *intake.noted)) or "the PACS sent no instance"
 
 
+def _together(first: Fetched, second: Fetched) -> Fetched:
+    return replace(
+        second,
+        rx=first.rx + second.rx,
+        tx=first.tx + second.tx,
+        retries=first.retries + 1 + second.retries,
+        doubled=first.doubled + second.doubled,
+        seconds=first.seconds + second.seconds,
+    )
+
+
+class Damaged(Unreadable):
+    """An `instance` that has come, and is no image."""
+
+    def __init__(self, instance: str, why: Unreadable) -> None:
+        super().__init__(f"instance {instance}: {why}")
+        self.instance = instance
+
+
 def assembled(holding: Holding) -> Study:
-    """A study from its instances; raises Unreadable that names one that is damaged."""
+    """A study from its instances; raises Damaged, and Unreadable where they don't make one."""
     assembly = Assembly()
     for instance, data in holding.views():
         try:
             assembly.add(data)
         except Unreadable as error:
-            raise Unreadable(f"instance {instance.uid}: {error}") from error
+            raise Damaged(instance.uid, error) from error
     return assembly.study(holding.study)

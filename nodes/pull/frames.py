@@ -11,6 +11,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from nodes.errors import Unreadable
+from nodes.pull.bombs import refuse_deflated_bomb, refuse_pixel_bomb
 from nodes.pull.elements import Data, NotFollowed, Span, cut, find, items, only_item, within
 from nodes.pull.identity import REFUSALS, uid
 
@@ -153,8 +154,10 @@ def _numbers(values: Iterable[object], count: int) -> Floats:
 
 def by_pydicom(data: Data) -> list[Frame]:
     """All frames of a file, single- or multi-frame, in any encoding that pydicom can decode; raises Unreadable."""
+    refuse_deflated_bomb(data)
     try:
         dataset = pydicom.dcmread(io.BytesIO(data))
+        refuse_pixel_bomb(dataset)
         found = list(_by_groups(dataset) if "PerFrameFunctionalGroupsSequence" in dataset else _plain(dataset))
         if not found:
             raise ValueError("no frame in it")

@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from nodes.dicom import labels
 from nodes.errors import Unreadable
+from nodes.pull.bombs import refuse_deflated_bomb
 from nodes.pull.elements import Data, NotFollowed, Span, cut, find, items, within
 
 REFUSALS: Final = (
@@ -27,6 +29,8 @@ REFUSALS: Final = (
     EOFError,
     NotImplementedError,
     RuntimeError,
+    MemoryError,
+    zlib.error,
     struct.error,
 )
 """What pydicom raises at bytes that are damaged or no DICOM: found by damaging files (test_pull_quick)."""
@@ -100,6 +104,7 @@ def _matched(pattern: re.Pattern[bytes], data: Data, span: Span) -> str:
 
 def identity_by_pydicom(data: Data) -> Identity:
     """The same in any encoding that pydicom reads; raises Unreadable."""
+    refuse_deflated_bomb(data)
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=list(_KEYWORDS))
         return _of_dataset(dataset)

@@ -4,7 +4,10 @@ import io
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+import pydicom
+
 from nodes.errors import Unreadable
+from nodes.pull.bombs import refuse_deflated_bomb
 from nodes.pull.elements import Data, NotFollowed, find
 from nodes.pull.identity import REFUSALS, uid
 
@@ -38,8 +41,7 @@ def _quick(data: Data) -> Provenance:
 
 
 def _by_pydicom(data: Data) -> Provenance:
-    import pydicom
-
+    refuse_deflated_bomb(data)
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=list(_KEYWORDS))
         found = Provenance(*(str(dataset.get(name) or "") for name in _KEYWORDS))

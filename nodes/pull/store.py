@@ -24,9 +24,16 @@ class Store:
 
     def holding(self, study: str) -> "Holding":
         """What is kept of a study, by this process or an earlier one."""
-        folder = self._folder / hashlib.sha256(study.encode()).hexdigest()[:32]
+        folder = self._of(study)
         folder.mkdir(parents=True, exist_ok=True)
         return Holding(study, folder)
+
+    def forget(self, study: str) -> None:
+        """Away with all of a study."""
+        shutil.rmtree(self._of(study), ignore_errors=True)
+
+    def _of(self, study: str) -> Path:
+        return self._folder / hashlib.sha256(study.encode()).hexdigest()[:32]
 
 
 class Holding:
@@ -72,11 +79,6 @@ class Holding:
         """An instance proved to be damaged: it counts no more."""
         _, place = self._places.pop(uid)
         packs.drop(place)
-
-    def forget(self) -> None:
-        """Away with it all, on the disk too."""
-        self._places.clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def settle(self, instance: Instance, place: Place) -> bool:
         """Take note of what a stream has kept; False where it has come before."""

@@ -78,7 +78,7 @@ def test_a_pull_cut_at_any_byte_loses_nothing_doubles_nothing_and_sends_little_a
         largest = max(map(len, whole.values()))
         rng = random.Random(way)  # noqa: S311 - places to cut at
         for _ in range(67):
-            store.holding(uid(1)).forget()
+            store.forget(uid(1))
             relay.carried, relay.reset = 0, rng.random() < 0.5
             relay.cut_after = rng.randrange(1, carried)
             with Client(endpoint, store, QUICK) as client:
