@@ -26,6 +26,7 @@ class Door:
     topology: Path
     before: tuple[str, ...] = ()
     more: tuple[tuple[str, str], ...] = ()
+    within_s: int = WITHIN_S
 
     def argv(self, *words: str) -> list[str]:
         return [*self.before, sys.executable, "-m", "testbed", *words]
@@ -36,7 +37,7 @@ class Door:
 
     def __call__(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         ended = subprocess.run(
-            self.argv(*words), env=self.env, capture_output=True, text=True, timeout=WITHIN_S, check=False
+            self.argv(*words), env=self.env, capture_output=True, text=True, timeout=self.within_s, check=False
         )
         assert ended.returncode == code, f"{words}: exit {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
         return ended

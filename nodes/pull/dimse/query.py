@@ -1,6 +1,6 @@
 """Listing over DIMSE (C-FIND, Study Root)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nodes.pull.dimse import commands
 from nodes.pull.dimse.association import Association
@@ -18,13 +18,19 @@ class Finder:
         self._association = association
 
     def studies(self) -> list[StudyEntry]:
-        """All studies."""
-        found: dict[str, StudyEntry] = {}
-        for answer in self._association().find("STUDY", {STUDY: "", COUNT: ""}):
-            uid = checked_uid(commands.text(answer, STUDY), "a study's UID")
+        """All studies. How many instances they have is asked apart, and believed where it tells of the same studies:
+        tiny-pacs answers with one study and the sum of all.
+        """
+        listed, counted = self._studies({STUDY: ""}), self._studies({STUDY: "", COUNT: ""})
+        counts = counted if counted.keys() == listed.keys() else listed
+        return [StudyEntry(uid, counts[uid]) for uid in sorted(listed)]
+
+    def _studies(self, keys: Mapping[int, str]) -> dict[str, int | None]:
+        found: dict[str, int | None] = {}
+        for answer in self._association().find("STUDY", keys):
             count = commands.text(answer, COUNT)
-            found[uid] = StudyEntry(uid, int(count) if count.isdigit() else None)
-        return [found[uid] for uid in sorted(found)]
+            found[checked_uid(commands.text(answer, STUDY), "a study's UID")] = int(count) if count.isdigit() else None
+        return found
 
     def instances(self, study: str) -> list[Entry]:
         """All instances of a study, series by series."""

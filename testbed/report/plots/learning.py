@@ -79,5 +79,5 @@ def _curves(axes: Axes, rounds: Sequence[Round], across: Sequence[float]) -> Non
                 label=label,
             )
     chance_line(axes, classes=3)
-    figure = axes.figure
-    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+    if any(metric in r.metrics for metric, *_ in CURVES for r in rounds):
+        axes.figure.legend(loc="outside lower center", ncols=3, fontsize=9)
