@@ -1,5 +1,6 @@
 """PACS flavours: which server answers at a site, how it is configured, filled, started and asked."""
 
+from nodes.pacs import dcmjs_dimse as _dcmjs_dimse  # noqa: F401 - registers itself
 from nodes.pacs import dcmqrscp as _dcmqrscp  # noqa: F401 - registers itself
 from nodes.pacs import orthanc as _orthanc  # noqa: F401 - registers itself
 from nodes.pacs import orthanc_generations as _orthanc_generations  # noqa: F401 - registers itself

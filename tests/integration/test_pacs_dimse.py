@@ -34,7 +34,7 @@ HABITS: dict[str, dict[str, Any]] = {
     "moving": {"retrieve": ["c-move"]},
     "forgetful": {"dimse": {"knows_worker": False}},
 }
-FLAVOURS = ("dcmqrscp", "pynetdicom-qrscp", "tiny-pacs")
+FLAVOURS = ("dcmqrscp", "pynetdicom-qrscp", "tiny-pacs", "dcmjs-dimse")
 CAN_NOT = {"tiny-pacs": {"check_calling", "associations", "refuse c-get"}}
 """What a flavour's server does not offer; its profile is refused, or (C-GET) kept from the worker only."""
 

@@ -245,7 +245,7 @@ def test_without_rights_it_goes_on_without_what_would_be_built(house: Path, tmp_
     assert "a-build" not in _dev(house, "install", DEV_SKIP_HOST="", PATH=path).stderr
 
 
-BUILDS = ("orthanc_release", "survey", "tiny-pacs", "toxiproxy")
+BUILDS = ("dcmjs-dimse", "orthanc_release", "survey", "tiny-pacs", "toxiproxy")
 SCRIPTS = ("dev", *(f"ansible/roles/host/files/{name}.sh" for name in BUILDS))
 
 

@@ -12,7 +12,7 @@ import pytest
 from emulator.topology.resolved import Cohort, Compute, Direction, DownToxic, Link, Pacs, Site
 from nodes import pacs
 from nodes.errors import PullFailed, WrongInput
-from nodes.pacs import dcmqrscp, tiny_pacs
+from nodes.pacs import dcmjs_dimse, dcmqrscp, tiny_pacs
 from nodes.pacs.dimse_only import DimseOnly
 
 FLAVOURS = [name for name in sorted(pacs.names()) if isinstance(pacs.get(name), DimseOnly)]
@@ -22,6 +22,7 @@ FLAVOURS = [name for name in sorted(pacs.names()) if isinstance(pacs.get(name), 
 def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is under test is what is written, not where this machine has the programs."""
     monkeypatch.setattr(dcmqrscp, "_found_program", lambda: "/usr/bin/dcmqrscp")
+    monkeypatch.setattr(dcmjs_dimse, "_found", lambda: Path("/usr/local/lib/pacs-testbed/dcmjs-dimse"))
     monkeypatch.setattr(tiny_pacs, "_found_folder", lambda: Path("/usr/local/lib/pacs-testbed/tiny-pacs"))
 
 
@@ -163,3 +164,14 @@ def test_tiny_pacs_moves_to_the_worker_only_where_it_knows_it() -> None:
 
     assert devices() == {"WORKER": {"aet": "WORKER", "address": "10.0.3.3", "port": 11112}}
     assert devices(dimse={"knows_worker": False}) == {}
+
+
+def test_dcmjs_dimse_is_told_what_the_profile_says() -> None:
+    def written(**options: Any) -> Any:
+        (service,) = pacs.get("dcmjs-dimse").services(site("dcmjs-dimse", **options), None)
+        return json.loads(dict(service.files)["dcmjs-dimse.json"])
+
+    strict = written(dimse={"check_called": True, "associations": 1, "nodelay": False}, retrieve=["c-move"])
+    assert (strict["check_called"], strict["check_calling"], strict["associations"]) == (True, False, 1)
+    assert (strict["ways"], strict["destination"], strict["nodelay"]) == (["c-move"], "10.0.3.3", False)
+    assert written(dimse={"knows_worker": False})["destination"] is None
