@@ -1,4 +1,4 @@
-"""PACS that speak DIMSE only, each in a world of its own; DCMTK's tools, which we did not write, judge."""
+"""PACS that speak DIMSE only, each with several habits; DCMTK's tools, which we did not write, judge."""
 
 import os
 import re
@@ -41,14 +41,17 @@ CAN_NOT = {"tiny-pacs": {"check_calling", "associations", "refuse c-get"}}
 
 @dataclass(frozen=True)
 class Hospital:
-    """The world of one flavour: a site for each habit, all over one baked storage of two studies."""
+    """The sites of one flavour, one for each habit, all over one baked storage of two studies."""
 
     flavour: str
     world: World
     storage: Path
 
     def site(self, habit: str) -> Site:
-        return next(site for site in self.world.topology.sites if site.name == habit)
+        return next(site for site in self.world.topology.sites if site.name == f"{self.flavour}-{habit}")
+
+    def worker(self, habit: str) -> str:
+        return f"{self.site(habit).name}/worker"
 
     def judge(self, habit: str, tool: str, *options: str, called: str = "", calling: str = "WORKER") -> tuple[int, str]:
         """Run one of DCMTK's tools where the habit's worker is: its exit code, and all that it said.
@@ -59,7 +62,7 @@ class Hospital:
         titles = ["-aet", calling, "-aec", called or endpoint.aet]
         argv = ["env", "TCP_NODELAY=1", tool, "-v", "-to", "60", *titles, endpoint.host, str(DIMSE_PORT), *options]
         for _ in range(50):
-            code, said = self.world.output(f"{habit}/worker", argv)
+            code, said = self.world.output(self.worker(habit), argv)
             if "Rejected Transient" not in said:
                 break
             time.sleep(0.2)
@@ -87,25 +90,46 @@ def habits(name: str, flavour: str) -> dict[str, Any]:
     return told
 
 
-def make(index: int, name: str, flavour: str) -> Site:
+def make(index: int, flavour: str, habit: str) -> Site:
     cohort = Cohort("phantom", 2, {"control": 1, "ad": 1}, "1.5T", ("mr", "pet"), "single-frame")
-    return replace(make_site(index, "regional", name), pacs=Pacs(name, flavour, habits(name, flavour)), cohort=cohort)
+    profile = Pacs(habit, flavour, habits(habit, flavour))
+    return replace(make_site(index, "regional", f"{flavour}-{habit}"), pacs=profile, cohort=cohort)
 
 
-@pytest.fixture(scope="module", params=FLAVOURS)
-def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
-    flavour = str(request.param)
-    sites = [make(index, name, flavour) for index, name in enumerate(HABITS, 1)]
+def missing(flavour: str) -> str | None:
+    """Why this machine has no such server, if it has none."""
     try:
-        pacs.get(flavour).services(sites[0], None)
+        pacs.get(flavour).services(make(1, flavour, "plain"), None)
     except CannotHere as error:
-        pytest.skip(str(error))
+        return str(error)
+    return None
+
+
+@dataclass(frozen=True)
+class Town:
+    """A world with a site for each habit of each flavour, and the baked storage of each flavour's plain site."""
+
+    world: World
+    storages: dict[str, Path]
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    here = [flavour for flavour in FLAVOURS if missing(flavour) is None]
+    pairs = [(flavour, habit) for flavour in here for habit in HABITS]
+    sites = [make(index, *pair) for index, pair in enumerate(pairs, 1)]
     before = os.environ.get("TESTBED_HOME")
     os.environ["TESTBED_HOME"] = str(tmp_path_factory.mktemp("home"))
     try:
-        storage = cohorts.bake(sites[:1], SEED, tmp_path_factory.mktemp("cache"), quiet)["plain"]
-        services = [service for site in sites for service in pacs.get(flavour).services(site, storage)]
-        yield Hospital(flavour, World.up(make_topology("dimse", sites), "dimse", services, None, quiet), storage)
+        filled = [site for site in sites if site.pacs.profile == "plain"]
+        baked = cohorts.bake(filled, SEED, tmp_path_factory.mktemp("cache"), quiet)
+        storages = {site.pacs.flavour: baked[site.name] for site in filled}
+        services = [
+            service
+            for site in sites
+            for service in pacs.get(site.pacs.flavour).services(site, storages[site.pacs.flavour])
+        ]
+        yield Town(World.up(make_topology("dimse", sites), "dimse", services, None, quiet), storages)
     finally:
         World.down("dimse")
         if before is None:
@@ -114,8 +138,17 @@ def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             os.environ["TESTBED_HOME"] = before
 
 
+@pytest.fixture(params=FLAVOURS)
+def hospital(request: pytest.FixtureRequest, town: Town) -> Hospital:
+    flavour = str(request.param)
+    why = missing(flavour)
+    if why is not None:
+        pytest.skip(why)
+    return Hospital(flavour, town.world, town.storages[flavour])
+
+
 def probed(hospital: Hospital, habit: str) -> pacs.PacsAnswer:
-    return pacs.get(hospital.flavour).probe(hospital.site(habit), AsSeenAt(hospital.world, f"{habit}/worker"))
+    return pacs.get(hospital.flavour).probe(hospital.site(habit), AsSeenAt(hospital.world, hospital.worker(habit)))
 
 
 @pytest.mark.parametrize("habit", HABITS)
@@ -173,10 +206,10 @@ def test_one_association_at_a_time_leaves_a_second_caller_outside(hospital: Hosp
     endpoint = pacs.get(hospital.flavour).endpoint(hospital.site("single"))
     assert hospital.judge("single", "echoscu")[0] == 0  # not busy any more with who was before
     time.sleep(1.5)
-    connection = hospital.world.connect("single/worker", endpoint.host, DIMSE_PORT)
+    connection = hospital.world.connect(hospital.worker("single"), endpoint.host, DIMSE_PORT)
     with association(connection, endpoint, [build_context(VERIFICATION)]):
         argv = ["echoscu", "-v", "-ta", "2", "-aec", endpoint.aet, endpoint.host, str(DIMSE_PORT)]
-        code, said = hospital.world.output("single/worker", argv)
+        code, said = hospital.world.output(hospital.worker("single"), argv)
         assert code != 0, said
     assert hospital.judge("single", "echoscu")[0] == 0
 
