@@ -56,7 +56,7 @@ class PynetdicomQrscp(DimseOnly):
         )
 
     def fill(self, storage: Path, port: int, pacs: Pacs) -> AbstractContextManager[Filler]:
-        """Without its server, which would take thirty times as long."""
+        """Without its server, which would take ten times as long."""
         from nodes.pacs.pynetdicom_qrscp_filling import placing
 
         self.habits(pacs)
