@@ -9,7 +9,8 @@ from pathlib import Path
 
 from nodes.pacs import PacsAnswer
 
-_INDEX = "index"  # Orthanc's SQLite database; a flavour without one is checked by its files alone
+# What a server finds its files by: Orthanc, dcmqrscp, qrscp, tiny-pacs, dcmjs-dimse. Others are checked by files alone.
+_INDEXES = ("index", "index.dat", "qrscp.sqlite", "tiny-pacs.sqlite", "index.jsonl")
 _SAMPLED = 8
 
 
@@ -39,7 +40,8 @@ def seal(entry: Path, site: str, answer: PacsAnswer) -> None:
     storage = storage_of(entry)
     digests = dict(_digests(storage))
     (entry / "files.txt").write_text("".join(f"{digest} {size} {name}\n" for name, (digest, size) in digests.items()))
-    index = (storage / _INDEX).stat() if _INDEX in digests else None
+    found = next((name for name in _INDEXES if name in digests), "")
+    index = (storage / found).stat() if found else None
     names = list(digests)
     manifest = Manifest(
         site=site,
@@ -50,7 +52,7 @@ def seal(entry: Path, site: str, answer: PacsAnswer) -> None:
         bytes=sum(size for _, size in digests.values()),
         index_bytes=index.st_size if index else 0,
         index_mtime_ns=index.st_mtime_ns if index else 0,
-        index_sha256=digests[_INDEX][0] if index else "",
+        index_sha256=digests[found][0] if index else "",
         sample={name: digests[name][1] for name in names[:: max(1, len(names) // _SAMPLED)]},
     )
     (entry / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1))
@@ -77,10 +79,11 @@ def damage(entry: Path) -> str | None:
         problem = _wrong_size(storage / name, size)
         if problem:
             return problem
-    return _index_damage(storage / _INDEX, manifest) if manifest.index_sha256 else None
+    return _index_damage(storage, manifest) if manifest.index_sha256 else None
 
 
-def _index_damage(index: Path, manifest: Manifest) -> str | None:
+def _index_damage(storage: Path, manifest: Manifest) -> str | None:
+    index = next((storage / name for name in _INDEXES if (storage / name).exists()), storage / "index")
     problem = _wrong_size(index, manifest.index_bytes)
     if problem or index.stat().st_mtime_ns == manifest.index_mtime_ns:
         return problem

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from emulator.places import DIMSE_PORT
 from emulator.topology.resolved import Cohort, Pacs, Site
 from emulator.worlds import World
 from nodes import cohorts, pacs
+from nodes.cohorts.entries import damage
 from nodes.pacs.dimse import VERIFICATION, association
 from testbed.inspection import AsSeenAt
 
@@ -246,3 +248,15 @@ def test_what_the_worker_stores_is_found_after_it(hospital: Hospital, tmp_path: 
     assert code == 0, said
     assert probed(hospital, "plain").instances == instances + 1
     assert sorted(path.name for path in hospital.storage.rglob("*")) == before
+
+
+def test_a_baked_storage_whose_index_was_changed_is_seen_at_the_quick_look(hospital: Hospital, tmp_path: Path) -> None:
+    entry = Path(shutil.copytree(hospital.storage.parent, tmp_path / "entry"))
+    assert damage(entry) is None
+    index = max((path for path in (entry / "storage").iterdir() if path.is_file()), key=is_index)
+    index.write_bytes(bytes([index.read_bytes()[0] ^ 1]) + index.read_bytes()[1:])
+    assert damage(entry) == "its index has been changed"
+
+
+def is_index(path: Path) -> bool:
+    return path.name == "index.dat" or path.suffix in (".sqlite", ".jsonl")
