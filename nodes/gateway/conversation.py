@@ -50,7 +50,9 @@ class Conversation:
             while await self._exchange():
                 pass
             await self._leave()
-        except (Cut, OSError, TimeoutError):
+        except TimeoutError:
+            self._writer.transport.abort()  # it takes nothing, and would not take what waits for it either
+        except (Cut, OSError):
             if self._open_ended:  # so that what was cut cannot be taken for whole
                 self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         finally:
@@ -69,6 +71,10 @@ class Conversation:
             return await self._relay(request, judging.handed(self._settings, request, self._peer, moment_s))
         except Refused as refusal:
             return await self._refuse(refusal, request)
+        except (Cut, OSError) as error:
+            if not self._held:
+                raise
+            return await self._refuse(Refused(502, f"the archive's answer has no body: {error}"), request)
 
     async def _request(self) -> Request | None:
         """The next one; None where none comes in time. A connection is idle between requests, not before the first."""

@@ -317,7 +317,15 @@ def test_an_answer_that_the_archive_cuts_is_never_taken_for_whole(tmp_path: Path
     assert done.returncode in (18, 56)
 
 
-@pytest.mark.parametrize("said", [b"", b"hello\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"hello\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
+    ],
+)
 def test_what_is_no_answer_is_a_bad_gateway(tmp_path: Path, said: bytes) -> None:
     port = free_port()
     with gateway(tmp_path, port) as running, socket.create_server((HOST, port)) as listening:
@@ -334,6 +342,14 @@ def test_requests_in_one_packet_are_answered_in_turn_and_garbage_ends_them(plain
     assert plain.said(b"\x16\x03\x01\x02\x00\x01").startswith(b"HTTP/1.1 400")
     assert plain.said(b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000 + b"\r\n\r\n").startswith(b"HTTP/1.1 431")
     assert plain.said(b"GET /system HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
+def test_what_is_refused_to_head_has_no_body(start: START) -> None:
+    with start(caller=Caller(token="a")) as running:  # noqa: S106 - made up here
+        rest = b" /system HTTP/1.1\r\nHost: a\r\n"
+        said = running.said(b"HEAD" + rest + b"\r\nGET" + rest + b"Connection: close\r\n\r\n")
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", said) == [b"401", b"401"]
+    assert said.count(b"a bearer token is needed") == 1
 
 
 def test_what_is_refused_with_its_body_unread_says_so_and_leaves(start: START) -> None:
