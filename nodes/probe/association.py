@@ -66,7 +66,7 @@ class Message:
     @property
     def status(self) -> int:
         """The status of a response; -1 where it has none."""
-        return int(self.command.get("Status", -1))
+        return int(self.command.get("Status") or 0) if "Status" in self.command else -1
 
 
 class Association:
@@ -155,12 +155,12 @@ class Association:
     def answer(self, request: Message, status: int = 0) -> None:
         """Respond to a C-STORE request."""
         command = Dataset()
-        command.AffectedSOPClassUID = request.command.AffectedSOPClassUID
+        command.AffectedSOPClassUID = request.command.get("AffectedSOPClassUID", "")
         command.CommandField = STORE | _IS_RESPONSE
-        command.MessageIDBeingRespondedTo = request.command.MessageID
+        command.MessageIDBeingRespondedTo = request.command.get("MessageID", 0)
         command.CommandDataSetType = _NO_DATA
         command.Status = status
-        command.AffectedSOPInstanceUID = request.command.AffectedSOPInstanceUID
+        command.AffectedSOPInstanceUID = request.command.get("AffectedSOPInstanceUID", "")
         self._send(request.context, command, None, "")
 
     def cancel(self, abstract: str) -> None:
@@ -281,8 +281,11 @@ def _strange(kind: int) -> Exception:
 
 def _refusal(content: bytes) -> Refused:
     answer = A_ASSOCIATE_RJ()
-    answer.decode(content)
-    return Refused(f"{answer.result_str}, {answer.reason_str}")
+    try:
+        answer.decode(content)
+        return Refused(f"{answer.result_str}, {answer.reason_str}")
+    except Exception:  # noqa: BLE001 - a codec fed with what a broken server sends may raise anything
+        return Refused("in words that are not the standard's")
 
 
 def _command(field: int, abstract: str, number: int, with_data: bool, **further: str) -> Dataset:

@@ -15,8 +15,7 @@ from nodes.endpoints import Endpoint, Login
 from nodes.probe.line import Line
 
 _MOST_BYTES = 64 << 20
-_LATER = {429, 503, 504}
-_FORBIDDEN = {401, 403}
+_NEITHER = {401, 403, 429, 503, 504}  # not allowed, or not now: neither yes nor no
 _SILENT_AT_MOST = 2  # as many unanswered requests, and no more are made
 
 
@@ -34,13 +33,18 @@ class Answer:
         """The content's type, without parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    @property
+    def says_neither(self) -> bool:
+        """Whether it tells nothing of what the server offers: not allowed, or not now."""
+        return self.status in _NEITHER
+
     def rows(self) -> list[dict[str, Any]] | None:
         """DICOM JSON: a list of data sets; None where it is anything else."""
         if self.status == http.client.NO_CONTENT:
             return []
         try:
             found = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return found if isinstance(found, list) and all(isinstance(row, dict) for row in found) else None
 
@@ -114,7 +118,7 @@ class Browser:
         if answer is None:
             self._line.note(f"{what}: no answer ({self.why})")
             return None
-        if answer.status in _LATER | _FORBIDDEN:
+        if answer.says_neither:
             self._line.note(f"{what}: {answer.status} {http.client.responses.get(answer.status, '')}".rstrip())
             return None
         return answer.status in (http.client.OK, http.client.NO_CONTENT, http.client.PARTIAL_CONTENT)

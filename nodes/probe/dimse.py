@@ -35,6 +35,7 @@ _CONTEXTS = (
     *(Context(_MR, (syntax,)) for syntax in NAMES),
 )
 _MR_FROM = len(_CONTEXTS) - len(NAMES)
+SECOND_S = 1.5
 _STRANGER = "PROBE_STRANGER"
 _TRIES = 3
 _ROUND_TRIPS = 4  # more than a C-GET of one instance needs
@@ -51,11 +52,15 @@ class _Caller:
         self.endpoint = endpoint
         self.tls: str | None = None
 
-    def call(self, contexts: tuple[Context, ...] = _ECHOES, calling: str = "", called: str = "") -> Association:
-        """An association. Raises Refused, OSError, ValueError."""
+    def call(
+        self, contexts: tuple[Context, ...] = _ECHOES, calling: str = "", called: str = "", hurry: bool = False
+    ) -> Association:
+        """An association; `hurry` waits for no answer longer than `SECOND_S`. Raises Refused, OSError, ValueError."""
         end = self.endpoint
         made = self.line.open(end.host, end.dimse_port or 0, end.dimse_tls, nodelay=end.nodelay)
         self.tls = getattr(made, "version", lambda: "none")()
+        if hurry:
+            made.settimeout(min(SECOND_S, self.line.patience_s))
         try:
             return Association(made, calling or end.calling_aet, called or end.aet, contexts)
         except BaseException:
@@ -66,7 +71,7 @@ class _Caller:
         """What an act finds out; None, with a finding, where the connection or the server's messages break."""
         try:
             return act()
-        except _BROKEN as error:
+        except Exception as error:  # noqa: BLE001 - what a broken server sends may break pydicom in any way
             self.line.note(f"{what}: {error or type(error).__name__}")
             return None
 
@@ -78,7 +83,7 @@ class _Caller:
         except Aborted as error:
             self.line.note(f"{what}: its context is accepted, but at the first request {error}")
             return False
-        except _BROKEN as error:
+        except Exception as error:  # noqa: BLE001 - as in `tried`
             self.line.note(f"{what}: {error or type(error).__name__}")
             return None
 
@@ -160,11 +165,12 @@ def _preference(implicit_first: str | None, explicit_first: str | None) -> str |
 
 
 def _together(caller: _Caller) -> bool:
-    """Whether a second association is taken while the first is open; one that hangs until then is none."""
+    """Whether a second association is taken while the first is open; a server that lets it wait does not take it."""
     try:
-        with caller.call() as second:
+        with caller.call(hurry=True) as second:
             second.release()
-    except _BROKEN:
+    except _BROKEN as error:
+        caller.line.note(f"a second association while the first is open: {error or type(error).__name__}")
         return False
     return True
 

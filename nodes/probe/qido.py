@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from nodes.probe.browser import Answer, Browser
 from nodes.probe.capabilities import Qido
@@ -197,4 +197,9 @@ def kind_of_address(value: Any) -> str:
     """What kind of address a server gives: absolute, relative, or none."""
     if not isinstance(value, str) or not value:
         return "none"
-    return "absolute" if urlsplit(value).scheme else "relative"
+    return "absolute" if "://" in value else "relative"
+
+
+def path_of(address: str) -> str:
+    """An address without its server."""
+    return "/" + address.partition("://")[2].partition("/")[2] if "://" in address else address

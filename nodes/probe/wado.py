@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from nodes.probe.browser import Answer, Browser
 from nodes.probe.capabilities import Wado
 from nodes.probe.line import Line
-from nodes.probe.qido import Sample, kind_of_address
+from nodes.probe.qido import Sample, kind_of_address, path_of
 from nodes.probe.syntaxes import EXPLICIT, IMPLICIT, NAMES, of_file
 
 _TYPED = 'multipart/related; type="application/dicom"'
@@ -38,7 +37,7 @@ def ask(browser: Browser, line: Line, sample: Sample) -> Wado:
         series=browser.verdict(browser.get(series, best, _A_GLANCE), "WADO-RS series"),
         instance=True if usual else browser.verdict(taken[_AS_STORED], "WADO-RS instance"),
         parts=None if given is None else "multipart" if given.kind.startswith("multipart/") else "single part",
-        accepts=tuple(usual) if any(taken.values()) else None,
+        accepts=tuple(usual) if usual or any(one and not one.says_neither for one in taken.values()) else None,
         stored=of_file(stored.body) if stored is not None and _is_dicom(stored) else None,
         syntaxes=_syntaxes(browser, sample) if usual else None,
         rendered=browser.verdict(browser.get(f"{sample.path}/rendered", "image/jpeg"), "WADO-RS rendered"),
@@ -81,7 +80,7 @@ def _metadata(browser: Browser, line: Line, sample: Sample) -> dict[str, Any]:
     address = next(_bulk(rows), None)
     if address is None:
         return {"metadata": there, "bulkdata_url": "none"}
-    path = urlsplit(address).path
+    path = path_of(address)
     bulk = browser.get(path if path.startswith("/") else f"{sample.path}/{path}", "*/*")
     return {
         "metadata": there,
