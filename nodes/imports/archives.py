@@ -1,5 +1,6 @@
 """Zips: members are unpacked one by one, and nothing is believed of what an archive says of itself."""
 
+import re
 import shutil
 import zipfile
 import zlib
@@ -25,14 +26,23 @@ def members(archive: Source, room: Path) -> Iterator[Source | tuple[str, LeftOut
 
     Raises LeftOut for an archive that is damaged, or unpacks to far more than its size.
     """
+    with _opened(archive.path) as opened:
+        files = [member for member in opened.infolist() if not member.is_dir()]
+        _check_sizes(files, archive.path.stat().st_size)
+        for number, member in enumerate(files):
+            yield _member(opened, member, archive, room / f"{number}-{_safe(member.filename)}")
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
     try:
-        with zipfile.ZipFile(archive.path) as opened:
-            files = [member for member in opened.infolist() if not member.is_dir()]
-            _check_sizes(files, archive.path.stat().st_size)
-            for number, member in enumerate(files):
-                yield _member(opened, member, archive, room / f"{number}-{PurePosixPath(member.filename).name[-80:]}")
-    except zipfile.BadZipFile as error:
+        return zipfile.ZipFile(path)
+    except _BROKEN as error:
         raise LeftOut(f"a zip that is damaged ({error})") from error
+
+
+def _safe(name: str) -> str:
+    """The end of a member's name, which says what kind of file it is, as a file can be called."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", PurePosixPath(name).name[-80:])
 
 
 def count(archive: Path) -> int:

@@ -4,6 +4,7 @@ NIfTI's world is RAS, DICOM's LPS; both in millimetres. Nothing is resampled: ev
 """
 
 import hashlib
+import logging
 import re
 import struct
 import zlib
@@ -26,6 +27,8 @@ Matrix = npt.NDArray[np.float64]
 _TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MOST_VOXELS: Final = 1 << 28
 _LARGEST: Final = 32767
+_REFUSALS: Final = (OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, zlib.error)
+"""What nibabel and numpy raise at damaged files: found by damaging them."""
 _NO_DAY: Final = "19000101"
 _SHEAR: Final = 1e-3  # DICOM's rows and columns are at right angles
 _WHOLE_KINDS: Final = {"uint8": "<u2", "int8": "<i2", "int16": "<i2", "uint16": "<u2"}
@@ -104,11 +107,14 @@ def read(path: Path) -> Volume:
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
 
+    logging.getLogger("nibabel.global").setLevel(
+        logging.CRITICAL
+    )  # it prints what it mends; our list says what it can't
     try:
         opened = nibabel.load(path)
         _judge(opened)
         return _volume(opened)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, TypeError, zlib.error) as error:
+    except (ImageFileError, HeaderDataError, *_REFUSALS) as error:
         raise LeftOut(f"no NIfTI that can be read ({str(error)[:200]})") from error
 
 
