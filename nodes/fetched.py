@@ -6,7 +6,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Fetched:
     """One pull of a study. `why` says why by this way, and what went wrong with better ones; `retries` is how often it
-    was taken up again, `doubled` how many instances came more than once.
+    was taken up again, `doubled` how many instances came more than once. `fate` is "dropped" where curation
+    left the study out, `remark` what it found.
 
     `rx` and `tx` are payload bytes, seen from the site: over HTTP bodies (multipart framing included), over DIMSE the
     data of P-DATA (commands and data sets; not the heads of PDUs, nor what makes and ends associations). Lists are
@@ -22,3 +23,5 @@ class Fetched:
     retries: int = 0
     doubled: int = 0
     seconds: float = 0.0
+    fate: str = "kept"
+    remark: str = ""

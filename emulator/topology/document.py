@@ -306,9 +306,10 @@ class TrainingDocument(Form):
     clock: Literal["emulated", "real"] = Field(
         default="emulated", description="emulated jumps over modelled computing; real waits for it"
     )
-    curation: Literal["keep", "drop", "stop"] = Field(
-        default="keep",
-        description="what findings in a study lead to: it is kept where it can be assembled, dropped, or the run stops",
+    curation: Literal["keep", "drop", "stop"] | None = Field(
+        default=None,
+        description="look each study through, and where something is found keep it if it can be assembled, drop it, or "
+        "stop the site; left out, nobody looks",
     )
 
 

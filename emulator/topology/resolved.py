@@ -295,7 +295,8 @@ class Training:
     """What `train` runs unless its options say otherwise. `options` are the algorithm's and the task's own.
 
     `clock` says whether modelled computing is jumped over (`emulated`) or waited for (`real`). `curation` says what
-    findings in a study lead to: it stays where it can be assembled (`keep`), is left out (`drop`), or ends the run.
+    findings in a study lead to: it stays where it can be assembled (`keep`), is left out (`drop`), or the site's pull
+    fails (`stop`); None: nobody looks.
     """
 
     task: str
@@ -308,7 +309,7 @@ class Training:
     volume_cache: bool
     options: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = "emulated"
-    curation: Curation = "keep"
+    curation: Curation | None = None
 
 
 @dataclass(frozen=True)

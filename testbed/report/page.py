@@ -37,6 +37,7 @@ def single(facts: Facts) -> str:
         scores=tables.scores(facts),
         sites=tables.sites(facts),
         pulling=pulling.differences(facts),
+        curation=pulling.curation(facts),
         provenance=tables.provenance(facts),
         wall=seconds(sum(r.wall_s for r in facts.rounds)),
     )

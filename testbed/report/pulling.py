@@ -27,6 +27,16 @@ def differences(facts: Facts) -> Table:
     return Table(_HEAD, tuple(row for _, row in sorted(rows, key=lambda found: found[0])))
 
 
+def curation(facts: Facts) -> Table:
+    """Every study in which curation found something, and what became of it."""
+    told = {(pull.site, pull.fetched.study): pull for pull in facts.pulls if pull.fetched.remark}
+    rows = [
+        (Cell(site), Cell(study, code=True), Cell(pull.fetched.fate), Cell(pull.fetched.remark, "wrap"))
+        for (site, study), pull in sorted(told.items())
+    ]
+    return Table(("site", "study", "fate", "what was found"), tuple(rows))
+
+
 def _row(facts: Facts, sites: Sequence[Site], pulls: Sequence[Pull]) -> tuple[Cell, ...]:
     fetched = [pull.fetched for pull in pulls]
     ways = Counter(one.way for one in fetched)

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from emulator.topology import Training
+from nodes.curation import Policy
 from nodes.endpoints import Endpoint
 from nodes.fetched import Fetched
 from trainer import algorithms, launch, seeds, tasks
@@ -60,7 +61,7 @@ class NoiseTask:
     view = "noise-1"
     shape = Dementia.shape
 
-    def source(self, endpoint: Endpoint, folder: Path) -> Source:
+    def source(self, endpoint: Endpoint, folder: Path, curation: Policy | None) -> Source:
         return Noise()
 
     def warm(self) -> None:

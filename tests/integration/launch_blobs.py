@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from torch import nn
 
+from nodes.curation import Policy
 from nodes.endpoints import Endpoint
 from nodes.fetched import Fetched
 from trainer import launch, seeds, tasks
@@ -52,7 +53,7 @@ class BlobTask:
     view = "blobs-1"
     shape = (1, EDGE, EDGE, EDGE)
 
-    def source(self, endpoint: Endpoint, folder: Path) -> Source:
+    def source(self, endpoint: Endpoint, folder: Path, curation: Policy | None) -> Source:
         return Blobs(endpoint)
 
     def warm(self) -> None:

@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS drops ( -- packets, by the router: on the line as ask
 CREATE TABLE IF NOT EXISTS pulls ( -- each study that came from a PACS; rx and tx are payload (nodes/fetched.py)
     round INTEGER NOT NULL, site TEXT NOT NULL, study TEXT NOT NULL, way TEXT NOT NULL, why TEXT NOT NULL,
     instances INTEGER NOT NULL, rx INTEGER NOT NULL, tx INTEGER NOT NULL, retries INTEGER NOT NULL,
-    doubled INTEGER NOT NULL, seconds REAL NOT NULL
+    doubled INTEGER NOT NULL, seconds REAL NOT NULL, fate TEXT NOT NULL, remark TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS lost ( -- traffic of rounds that were interrupted and begun again
     before_round INTEGER NOT NULL, site TEXT NOT NULL, purpose TEXT NOT NULL, rx_wire INTEGER NOT NULL,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
+from nodes.curation import Policy, curated
 from nodes.endpoints import Endpoint
 from nodes.fetched import Fetched
 from nodes.pull import Client, Store, Study
@@ -35,9 +36,9 @@ class Dementia:
     view = "dementia-1"
     shape: tuple[int, int, int, int] = (len(MODALITIES), *BOX.shape)
 
-    def source(self, endpoint: Endpoint, folder: Path) -> Source:
+    def source(self, endpoint: Endpoint, folder: Path, curation: Policy | None) -> Source:
         """The studies of a PACS."""
-        return Pacs(endpoint, folder)
+        return Pacs(endpoint, folder, curation)
 
     def warm(self) -> None:
         """The atlas on the grid."""
@@ -53,8 +54,9 @@ class Dementia:
 class Pacs:
     """A site's PACS as a source of samples."""
 
-    def __init__(self, endpoint: Endpoint, folder: Path) -> None:
+    def __init__(self, endpoint: Endpoint, folder: Path, curation: Policy | None) -> None:
         self._client = Client(endpoint, Store(folder))
+        self._curation = curation
 
     def __enter__(self) -> Self:
         return self
@@ -66,10 +68,14 @@ class Pacs:
         """All studies; the list's own bytes are counted on the wire only."""
         return self._client.studies()
 
-    def fetch(self, uid: str) -> tuple[Sample, Fetched]:
+    def fetch(self, uid: str) -> tuple[Sample | None, Fetched]:
         """One study, pulled and prepared; of its files nothing stays."""
-        study, fetched = self._client.study(uid)
-        sample = prepare(study)
+        study: Study | None
+        if self._curation is None:
+            study, fetched = self._client.study(uid)
+        else:
+            study, fetched = curated(self._client, uid, self._curation)
+        sample = None if study is None else prepare(study)
         self._client.forget(uid)
         return sample, fetched
 

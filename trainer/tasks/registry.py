@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nodes.curation import Policy
 from nodes.endpoints import Endpoint
 from nodes.fetched import Fetched
 from trainer.registry import Registry
@@ -36,8 +37,8 @@ class Source(Protocol):
         """The UIDs of all studies that the site has."""
         ...
 
-    def fetch(self, uid: str) -> tuple[Sample, Fetched]:
-        """One study, pulled and prepared, and how it came."""
+    def fetch(self, uid: str) -> tuple[Sample | None, Fetched]:
+        """One study, pulled and prepared (None where curation drops it), and how it came."""
         ...
 
 
@@ -50,9 +51,12 @@ class Task(Protocol):
     view: str
     shape: tuple[int, int, int, int]
 
-    def source(self, endpoint: Endpoint, folder: Path) -> Source:
-        """The samples of the site whose PACS answers there. What is on its way lies in `folder`, on the worker's disk;
-        what an earlier process has left there is not pulled again."""
+    def source(self, endpoint: Endpoint, folder: Path, curation: Policy | None) -> Source:
+        """The samples of the site whose PACS answers there, its studies looked through by curation where asked.
+
+        What is on its way lies in `folder`, on the worker's disk; what an earlier process has left there is not pulled
+        again.
+        """
         ...
 
     def warm(self) -> None:

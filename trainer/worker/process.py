@@ -31,7 +31,7 @@ def run(config: LaunchConfig, place: SitePlace, source: str | None, stage: Stage
 def _rounds(config: LaunchConfig, place: SitePlace, hub: HubClient, stage: Stage) -> Rounds:
     training = config.training
     task = tasks.get(training.task)
-    studies = Studies(task, place, keep=training.volume_cache)
+    studies = Studies(task, place, keep=training.volume_cache, curation=training.curation)
     return Rounds(config, place, task, algorithms.get(training.algorithm), studies, hub, stage)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from nodes.curation import Policy
 from nodes.errors import PullFailed
 from nodes.fetched import Fetched
 from trainer.config import SitePlace
@@ -16,8 +17,9 @@ class Studies:
     `labels` (class by UID) is known after the first pull.
     """
 
-    def __init__(self, task: Task, place: SitePlace, keep: bool) -> None:
+    def __init__(self, task: Task, place: SitePlace, keep: bool, curation: Policy | None) -> None:
         self._task = task
+        self._curation = curation
         self._place = place
         self._shelf = Shelf(place.cache_folder / task.view) if keep else None
         self._held: dict[str, Sample] = {}
@@ -31,7 +33,7 @@ class Studies:
 
     def pull(self) -> list[Fetched]:
         """Pulls what is not here; how each study came. One that can't be had does not keep the others from coming;
-        then raises PullFailed that names all of them."""
+        then raises PullFailed that names all of them, and where curation leaves nothing."""
         came: list[Fetched] = []
         labels, failures = {}, []
         with self._source() as source:
@@ -44,10 +46,14 @@ class Studies:
                 except PullFailed as error:
                     failures.append(error)
                 else:
-                    labels[uid] = sample.label
+                    if sample is not None:
+                        labels[uid] = sample.label
         if failures:
             more = f" (and {len(failures) - 1} more studies)" if len(failures) > 1 else ""
             raise type(failures[0])(f"{failures[0]}{more}")
+        if not labels and came:
+            first = f"the first: {came[0].remark}"
+            raise PullFailed(f"{self._place.name}: curation dropped all {len(came)} studies; {first}")
         self.labels = labels
         return came
 
@@ -74,13 +80,17 @@ class Studies:
         with self._source() as source:
             sample, fetched = self._fetch(source, uid)
         self._pulled_again.append(fetched)
+        if sample is None:
+            raise PullFailed(f"{self._place.name}: study {uid} was there, and is dropped now: {fetched.remark}")
         return sample
 
     def _source(self) -> Source:
-        return self._task.source(self._place.endpoint, self._place.cache_folder / "pulling")
+        return self._task.source(self._place.endpoint, self._place.cache_folder / "pulling", self._curation)
 
-    def _fetch(self, source: Source, uid: str) -> tuple[Sample, Fetched]:
+    def _fetch(self, source: Source, uid: str) -> tuple[Sample | None, Fetched]:
         sample, fetched = source.fetch(uid)
+        if sample is None:
+            return None, fetched
         if self._shelf is None:
             self._held[uid] = sample
         else:

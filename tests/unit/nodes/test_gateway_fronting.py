@@ -38,7 +38,7 @@ def told(web: dict[str, object]) -> Settings:
     return settings
 
 
-@pytest.mark.parametrize("web", [{}, {"tls": True}, {"auth": "basic"}])
+@pytest.mark.parametrize("web", [{}, {"auth": "basic"}])
 def test_a_pacs_that_is_as_usual_costs_no_process_more(web: dict[str, object]) -> None:
     (archive,) = pacs.get("orthanc").services(site(web), None)
     assert archive.ready_port == 8042

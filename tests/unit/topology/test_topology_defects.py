@@ -49,5 +49,5 @@ def test_what_is_no_defect_is_refused(refused: Refuse, defects: str, told: str) 
 
 
 def test_what_findings_lead_to_is_kept_unless_said(loaded: Load) -> None:
-    assert loaded(_site("{}")).training.curation == "keep"
+    assert loaded(_site("{}")).training.curation is None
     assert loaded(_site("{}") + "training: {curation: drop}\n").training.curation == "drop"

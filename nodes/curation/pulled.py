@@ -1,0 +1,28 @@
+"""Curating studies as they are pulled."""
+
+from dataclasses import replace
+
+from nodes.curation.curating import curate
+from nodes.curation.reporting import Policy, judge
+from nodes.errors import PullFailed, Unreadable
+from nodes.fetched import Fetched
+from nodes.pull.client import Client, assembled
+from nodes.pull.studies import Study
+
+
+def curated(client: Client, uid: str, policy: Policy) -> tuple[Study | None, Fetched]:
+    """A study, unless it is dropped, and how it came: with its fate, and a remark of what was found.
+
+    Raises PullFailed where the policy is to stop, and where the study can't be had at all.
+    """
+    holding, fetched = client.pull(uid)
+    findings = curate(data for _, data in holding.views())
+    try:
+        study, unassembled = assembled(holding), ""
+    except Unreadable as error:
+        study, unassembled = None, str(error)
+    verdict = judge(policy, findings, unassembled)
+    if verdict.fate == "stop":
+        raise PullFailed(f"study {uid}: curation stops at it: {verdict.why}")
+    told = replace(fetched, fate=verdict.fate, remark=verdict.why)
+    return (study if verdict.fate == "kept" else None), told
