@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from emulator.places import Service
-from nodes.errors import CannotHere
+from nodes.errors import CannotHere, WrongInput
 from nodes.pacs.dimse_only import DimseOnly, Entity, in_its_folder
 from nodes.pacs.flavours import register
 from nodes.pacs.habits import Habits
@@ -31,6 +31,8 @@ class DcmjsDimse(DimseOnly):
 
     def server(self, entity: Entity, habits: Habits) -> Service:
         """Our program, in node."""
+        if habits.writes.syntax == "deflated":
+            raise WrongInput("dcmjs-dimse can't read deflated data sets; take another flavour, or another syntax")
         folder = _found()
         dimse = entity.dimse
         configuration = {

@@ -175,3 +175,8 @@ def test_dcmjs_dimse_is_told_what_the_profile_says() -> None:
     assert (strict["check_called"], strict["check_calling"], strict["associations"]) == (True, False, 1)
     assert (strict["ways"], strict["destination"], strict["nodelay"]) == (["c-move"], "10.0.3.3", False)
     assert written(dimse={"knows_worker": False})["destination"] is None
+
+
+def test_dcmjs_dimse_refuses_what_it_can_not_read() -> None:
+    with pytest.raises(WrongInput, match="can't read deflated"):
+        pacs.get("dcmjs-dimse").services(site("dcmjs-dimse", writes={"syntax": "deflated"}), None)
