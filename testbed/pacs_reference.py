@@ -25,7 +25,7 @@ HEAD = """# PACS flavours
 <!-- Written by `python -m testbed.pacs_reference`, which probes what it tells; don't change it by hand. -->
 
 What each flavour offers with no options set (but that names of patients are in UTF-8), found out by starting it over
-a cohort of two studies and asking it, as `testbed pacs` does for the sites of a world. Nothing here is declared by
+a cohort of four studies and asking it, as `testbed pacs` does for the sites of a world. Nothing here is declared by
 anybody. `–` is what could not be found out: it was not asked, or not answered.
 """
 PARTS = (
@@ -37,7 +37,7 @@ PARTS = (
 )
 WORLD = "pacs-reference"
 _TOPOLOGY = """name: pacs-reference
-defaults: {cohort: {studies: 2, scanner: 1.5T}}
+defaults: {cohort: {studies: 4, scanner: 1.5T}}
 """
 
 

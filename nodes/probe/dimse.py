@@ -184,14 +184,17 @@ def _echoed(made: Association) -> float:
 
 
 def _moved(caller: _Caller, image: Dataset) -> dict[str, Any]:
-    """Sends one instance to where nobody takes it: what differs is whether the PACS has heard of the destination."""
+    """Sends one instance to where nobody takes it: one that knows the worker's title says something else of it.
+
+    One that says the same of both may know it and call the failure by one status: then nothing is found out.
+    """
     with caller.call((Context(finding.STUDY_ROOT_FIND, _BOTH), Context(_MOVE, _BOTH))) as made:
         nowhere, there = (
             list(made.ask(MOVE, _MOVE, _wanted(image), MoveDestination=title))[-1].status
             for title in (_STRANGER, caller.endpoint.calling_aet)
         )
         caller.tried("release", made.release)
-    return {"unknown_destination": f"{nowhere:04X}", "knows_worker": there != nowhere}
+    return {"unknown_destination": f"{nowhere:04X}", "knows_worker": there != nowhere or None}
 
 
 def _got(caller: _Caller, image: Dataset) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydicom.errors import BytesLengthException
 from nodes.probe.association import FIND, PENDING, Association
 from nodes.probe.capabilities import Find
 from nodes.probe.line import Line
-from nodes.probe.qido import KEYS, MOST_ROWS
+from nodes.probe.qido import KEYS, MOST_ROWS, beginning
 
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 _STUDY_KEYS = (
@@ -102,9 +102,10 @@ def _matching(asking: _Asking, studies: list[Dataset]) -> Mapping[str, Any]:
     if not names or "PatientName" not in keys:
         return found
     name = next((name for name in names if name.isascii()), names[0])
-    found["wildcard"] = asking.matches(PatientName=f"{name[:3]}*")
-    if (other := name.swapcase()) != name:
-        found["ignores_case"] = asking.matches(PatientName=other)
+    start = beginning(name)
+    found["wildcard"] = asking.matches(PatientName=f"{start}*")
+    if (other := start.swapcase()) != start and found["wildcard"]:
+        found["ignores_case"] = asking.matches(PatientName=f"{other}*")
     odd = next((name for name in names if not name.isascii()), None)
     if odd:
         end = next(place for place, letter in enumerate(odd, 1) if not letter.isascii())

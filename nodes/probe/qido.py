@@ -169,7 +169,7 @@ def _matching(asking: _Asking, studies: list[Row]) -> dict[str, Any]:
     if not names or "PatientName" not in keys:
         return found
     name = next((name for name in names if name.isascii()), names[0])
-    start = name.partition("^")[0][:3]
+    start = beginning(name)
     found["wildcard"] = asking.matches(PatientName=f"{start}*")
     if (other := start.swapcase()) != start and found["wildcard"]:
         found["ignores_case"] = asking.matches(PatientName=f"{other}*")
@@ -181,6 +181,12 @@ def _matching(asking: _Asking, studies: list[Row]) -> dict[str, Any]:
         end = next(place for place, letter in enumerate(odd, 1) if not letter.isascii())
         found["non_ascii"] = asking.matches(PatientName=f"{odd[:end]}*")
     return found
+
+
+def beginning(name: str) -> str:
+    """Up to three letters that a name begins with, in ASCII: what is asked of case must not hang on character sets."""
+    letters = name.partition("^")[0][:3]
+    return letters[: next((place for place, letter in enumerate(letters) if not letter.isascii()), 3)]
 
 
 def _name(row: Row) -> str:

@@ -27,7 +27,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from nodes.endpoints import Endpoint, Login, Tls
-from nodes.pacs import orthanc
+from nodes.pacs.orthanc_release import Installed
 
 NAMES = ("ALPHA^ANNE", "BETA^BERT", "Müller^Jörg")
 SLICES = 3
@@ -98,7 +98,7 @@ def _wait(answers: Callable[[], object], log: Path) -> None:
 
 @contextmanager
 def orthanc_with_studies(folder: Path) -> Iterator[Endpoint]:
-    """The testbed's own Orthanc; the worker is not among the modalities that it knows."""
+    """This system's Orthanc; the worker is not among the modalities that it knows."""
     with _orthanc(folder, {}, httpx.Client(trust_env=False)) as (web, dimse):
         yield Endpoint("lyon", "127.0.0.1", f"http://127.0.0.1:{web}/dicom-web/", dimse, aet="LYON")
 
@@ -196,11 +196,22 @@ def _orthanc(folder: Path, further: Mapping[str, object], client: httpx.Client) 
     """Its ports for the web and for DIMSE."""
     web, dimse = free_ports(2)
     (folder / "storage").mkdir(parents=True)
-    settings = orthanc._variables("lyon", str(folder / "storage"), web, orthanc.OrthancHabits(), dimse=True)
-    configuration = json.loads(orthanc.render({**settings, "dimse_port": dimse})) | further
+    release = Installed()
+    configuration = {
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "Plugins": [release.plugin("DicomWeb")],
+        "HttpPort": web,
+        "DicomPort": dimse,
+        "DicomAet": "LYON",
+        "DicomAlwaysAllowFind": True,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        **further,
+    }
     (folder / "orthanc.json").write_text(json.dumps(configuration))
     log = folder / "log"
-    with _running([orthanc._found_program(), str(folder / "orthanc.json")], log):
+    with _running([*release.program(), str(folder / "orthanc.json")], log):
         with client:
             client.base_url, client.timeout = httpx.URL(f"http://127.0.0.1:{web}"), _STARTS_WITHIN_S
             _wait(lambda: client.get("/system").raise_for_status(), log)
