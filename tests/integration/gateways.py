@@ -30,6 +30,14 @@ class Running:
     def connect(self) -> socket.socket:
         return socket.create_connection((HOST, self.port), WITHIN_S)
 
+    def narrow(self) -> socket.socket:
+        """A connection of which the kernel keeps little: what its caller does not take stays at the gateway."""
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        connection.settimeout(WITHIN_S)
+        connection.connect((HOST, self.port))
+        return connection
+
     def said(self, sent: bytes) -> bytes:
         """All that comes until the gateway closes the connection."""
         with self.connect() as connection:
