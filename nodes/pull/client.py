@@ -11,7 +11,7 @@ from nodes.fetched import Fetched
 from nodes.pull import c_get, c_move, wado_rs, ways
 from nodes.pull.intake import Intake
 from nodes.pull.links import Links
-from nodes.pull.listing import Entry
+from nodes.pull.listing import Entry, StudyEntry
 from nodes.pull.patience import Patience, Tries
 from nodes.pull.store import Holding, Store
 from nodes.pull.studies import Assembly, Study
@@ -47,17 +47,20 @@ class Client:
 
     def studies(self) -> list[str]:
         """The UIDs of all studies, sorted; raises PullFailed."""
+        try:
+            listed = self._listed()
+        except PullFailed as error:
+            raise PullFailed(f"{self._endpoint.site}: {error}") from error
+        self._expected = {entry.uid: entry.instances for entry in listed}
+        return list(self._expected)
+
+    def _listed(self) -> list[StudyEntry]:
         tries = Tries(self._patience)
         while True:
             try:
-                listed = self._links.studies()
-                break
+                return self._links.studies()
             except Cut as error:
                 tries.again(error, progress=False)
-            except PullFailed as error:
-                raise type(error)(f"{self._endpoint.site}: {error}") from error
-        self._expected = {entry.uid: entry.instances for entry in listed}
-        return list(self._expected)
 
     def study(self, uid: str) -> tuple[Study, Fetched]:
         """A study as volumes: pulled, where the store does not have it already, and put together slice by slice.

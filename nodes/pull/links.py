@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from nodes.endpoints import Endpoint
-from nodes.errors import PullFailed
+from nodes.errors import Cut, PullFailed
 from nodes.pull.dimse.association import FIND, GET, Association
 from nodes.pull.dimse.destination import Destination
 from nodes.pull.dimse.query import Finder
@@ -96,4 +96,5 @@ class Links:
         if len(failures) == 1:
             raise failures[0]
         said = "; ".join(map(str, failures)) or "it speaks neither DICOMweb nor DIMSE"
-        raise PullFailed(f"the PACS does not list {what}: {said}")
+        kind = Cut if failures and all(isinstance(error, Cut) for error in failures) else PullFailed
+        raise kind(f"the PACS does not list {what}: {said}")

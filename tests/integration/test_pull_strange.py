@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from archives import study, uid
+from archives import free_ports, orthanc, study, uid
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -186,6 +186,12 @@ def test_a_server_that_is_none_is_told_with_site_and_study(
         assert re.search(said, told(pulling, 1))
 
 
+def test_a_pacs_that_is_not_there_is_told_with_its_site(tmp_path: Path) -> None:
+    nowhere = Endpoint("lyon", "127.0.0.1", f"http://127.0.0.1:{free_ports(1)[0]}/dicom-web/", None)
+    with Client(nowhere, Store(tmp_path), SHORT) as pulling, pytest.raises(PullFailed, match=r"^lyon: .*Refused"):
+        pulling.studies()
+
+
 def test_compressed_slices_give_the_same_volume_to_the_bit(habits: Habits, tmp_path: Path) -> None:
     files = habits.studies[uid(2)]
     with client(habits, tmp_path) as pulling:
@@ -233,3 +239,22 @@ def test_a_certificate_of_another_name_is_not_accepted(habits: Habits, tmp_path:
                 assert pulling.pull(uid(1))[1].instances == 24
             else:
                 assert "its certificate is not accepted: Hostname mismatch" in told(pulling, 1)
+
+
+def test_an_archive_that_speaks_dicom_over_tls_both_ways_gives_its_studies(tmp_path: Path) -> None:
+    theirs, ours = certificate(tmp_path, "localhost"), certificate(tmp_path, "worker")
+    settings = {
+        "DicomTlsEnabled": True,
+        "DicomTlsCertificate": theirs.certificate,
+        "DicomTlsPrivateKey": theirs.key,
+        "DicomTlsTrustedCertificates": ours.certificate,
+    }
+    with orthanc(tmp_path / "orthanc", study(1), free_ports(1)[0], **settings) as plain:
+        mutual = replace(plain, host="localhost", dicomweb=None, dimse_tls=replace(ours, authority=theirs.authority))
+        with Client(mutual, Store(tmp_path / "store")) as pulling:
+            assert pulling.studies() == [uid(1)]
+            _, fetched = pulling.pull(uid(1))
+        assert (fetched.way, fetched.instances) == ("c-get", 24)
+        doubting = Client(replace(mutual, dimse_tls=ours), Store(tmp_path / "other"), SHORT)
+        with doubting, pytest.raises(PullFailed, match="its certificate is not accepted"):
+            doubting.studies()
