@@ -63,17 +63,21 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 
 
 _PULL = """
-import json, sys
-from nodes.pull import DicomWeb
-with DicomWeb(sys.argv[1]) as pacs:
+import json, sys, tempfile
+from pathlib import Path
+from nodes.endpoints import Endpoint
+from nodes.pull import Client, Store
+host, root = sys.argv[1:]
+with tempfile.TemporaryDirectory() as kept, Client(Endpoint("x", host, root, None), Store(Path(kept))) as pacs:
     print(json.dumps([(s.patient_id, s.label) for s in (pacs.study(uid)[0] for uid in pacs.studies())]))
 """
 
 
 def _labels(door: Door, site: str, index: int) -> dict[str, str]:
     """What a site's worker gets when it pulls all studies: patients and their labels."""
-    root = f"http://{pacs_address(index)}:{DICOMWEB_PORT}/dicom-web/"
-    ended = door("exec", "real", f"{site}/worker", "--", sys.executable, "-c", _PULL, root)
+    host = pacs_address(index)
+    root = f"http://{host}:{DICOMWEB_PORT}/dicom-web/"
+    ended = door("exec", "real", f"{site}/worker", "--", sys.executable, "-c", _PULL, host, root)
     return dict(json.loads(ended.stdout))
 
 
