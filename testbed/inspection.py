@@ -36,6 +36,8 @@ class AsSeenAt:
 
 def inspect(world: World) -> dict[str, Any]:
     """The document of `status --json`: SI units, fractions from 0 to 1."""
+    import pydicom  # noqa: F401 - its modules import one another: two threads that begin with it meet half of it
+
     with ThreadPoolExecutor(ASKED_AT_ONCE) as hands:
         memory = hands.submit(world.memory_bytes)
         alive = world.services()

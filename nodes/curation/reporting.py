@@ -22,7 +22,8 @@ def judge(policy: Policy, findings: Findings, unassembled: str = "") -> Verdict:
     """What a topology's policy makes of a study. `unassembled` says why no volume could be made of it, if so: then
     there is nothing to keep.
     """
-    why = unassembled or "; ".join(f"{kind}: {_first(findings, kind)}" for kind in findings.kinds)
+    found = [f"{kind}: {_first(findings, kind)}" for kind in findings.kinds]
+    why = "; ".join((*found, unassembled)) if unassembled else "; ".join(found)
     if not why:
         return Verdict("kept")
     if policy == "stop":

@@ -14,11 +14,12 @@ from emulator.topology import Site, Topology
 from nodes.errors import CannotHere
 from nodes.pacs import flavours
 from testbed.composition import read
+from trainer.record import Run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 TOPOLOGY = Path(__file__).resolve().parents[2] / "topologies/mixed_pacs.yaml"
-STUDIES = 4
+CARELESS, DROPPED = "careless", 3
 
 
 def _can_be_here(site: Site) -> bool:
@@ -39,7 +40,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     document["fidelity"] = {"rtt": "1s", "loss": "50%", "waiting": "100%", "host": "100%"}
     path = tmp_path_factory.mktemp("mixed") / "mixed.yaml"
     yaml.dump(document, path)
-    assert {"usual", "mover", "getter"} <= here  # what every machine that runs these tests has
+    assert {"usual", "mover", "getter", CARELESS} <= here  # what every machine that runs these tests has
     return path
 
 
@@ -67,7 +68,11 @@ def trained(door: Door) -> dict[str, Any]:
 def test_every_archive_answers_and_has_all_studies(door: Door, mixed: Topology) -> None:
     found = {site["name"]: site["pacs"] for site in json.loads(door("status", "--json").stdout)["sites"]}
     assert found.keys() == {site.name for site in mixed.sites}
-    assert {name: pacs["studies"] for name, pacs in found.items()} == dict.fromkeys(found, STUDIES)
+    assert {name: pacs["studies"] for name, pacs in found.items()} == _studies(mixed)
+
+
+def _studies(mixed: Topology) -> dict[str, int]:
+    return {site.name: site.cohort.studies for site in mixed.sites}
 
 
 def test_probing_finds_the_habits_that_were_declared(door: Door, mixed: Topology) -> None:
@@ -82,8 +87,7 @@ def test_no_site_and_no_study_is_left_out_of_the_training(trained: dict[str, Any
     assert only["missing"] == {}
     assert set(only["participants"]) == {site.name for site in mixed.sites}
     pulled = _pulled(door, trained["run"])
-    assert {site: len(ways) for site, ways in pulled.items()} == dict.fromkeys(pulled, STUDIES)
-    assert pulled.keys() == {site.name for site in mixed.sites}
+    assert {site: len(ways) for site, ways in pulled.items()} == _studies(mixed)
 
 
 def test_each_site_is_pulled_from_by_a_way_that_its_hospital_allows(
@@ -96,18 +100,29 @@ def test_each_site_is_pulled_from_by_a_way_that_its_hospital_allows(
     assert set(_pulled(door, trained["run"])["getter"]) == {"c-get"}
 
 
-def _pulled(door: Door, run: str) -> dict[str, list[str]]:
-    """Of each site the way by which each study came."""
-    from trainer.record import Run
-
-    ways: defaultdict[str, list[str]] = defaultdict(list)
+def _pulls(door: Door, run: str) -> list[dict[str, Any]]:
     opened = Run(door.home / "runs" / run)
     try:
-        for pull in opened.pulls():
-            ways[pull["site"]].append(pull["way"])
+        return opened.pulls()
     finally:
         opened.close()
+
+
+def _pulled(door: Door, run: str) -> dict[str, list[str]]:
+    """Of each site the way by which each study came."""
+    ways: defaultdict[str, list[str]] = defaultdict(list)
+    for pull in _pulls(door, run):
+        ways[pull["site"]].append(pull["way"])
     return dict(ways)
+
+
+def test_studies_that_are_wrong_are_dropped_and_no_others(trained: dict[str, Any], mixed: Topology, door: Door) -> None:
+    careless = next(site for site in mixed.sites if site.name == CARELESS)
+    dropped = {pull["study"]: pull["remark"] for pull in _pulls(door, trained["run"]) if pull["fate"] == "dropped"}
+    assert len(dropped) == sum(careless.cohort.defects.values()) == DROPPED
+    told = " ".join(dropped.values())
+    for kind in careless.cohort.defects:
+        assert kind in told, dropped
 
 
 def test_the_report_tells_what_each_kind_of_pacs_costs(

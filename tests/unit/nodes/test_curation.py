@@ -184,6 +184,6 @@ def test_a_site_reports_what_was_found_and_names_every_study_that_was_dropped() 
         "policy": "keep",
         "studies": 3,
         "found": {"missing-slice": 2},
-        "dropped": {"1.5": "its slices differ"},
+        "dropped": {"1.5": "missing-slice: gap (and 1 more); its slices differ"},
         "remarks": {"1.2": "missing-slice: gap (and 1 more)"},
     }
