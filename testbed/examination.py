@@ -104,7 +104,7 @@ def _pacs() -> Iterator[Check]:
     found = {name: _missing(name) for name in kinds}
     some = any(missing is None for missing in found.values())
     for name, missing in found.items():
-        yield Check(f"PACS {name}", missing is None, not some, missing or "program and plugin found")
+        yield Check(f"PACS {name}", missing is None, not some, missing or "can be started here")
 
 
 def _missing(flavour: str) -> str | None:
