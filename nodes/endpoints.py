@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from emulator.places import MOVE_PORT
 
+CALLING_AET = "WORKER"
+"""As whom a worker calls."""
+
 
 @dataclass(frozen=True)
 class Login:
@@ -40,7 +43,7 @@ class Endpoint:
     dicomweb: str | None
     dimse_port: int | None
     aet: str = "PACS"
-    calling_aet: str = "WORKER"
+    calling_aet: str = CALLING_AET
     move_port: int = MOVE_PORT
     nodelay: bool = True
     retrieve: tuple[str, ...] = ("wado-rs", "c-get", "c-move")

@@ -72,8 +72,6 @@ class Orthanc:
             dicomweb=root if "wado-rs" in ways else None,
             dimse_port=DIMSE_PORT if habits.dimse else None,
             aet=aet_of(site.name, habits),
-            calling_aet=settings.CALLING_AET,
-            move_port=settings.MOVE_PORT,
             nodelay=bool(habits.dimse and habits.dimse.nodelay),
             retrieve=ways,
             login=settings.login_of(site, habits),

@@ -7,16 +7,14 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from emulator.places import DICOMWEB_PORT, DIMSE_PORT, pacs_address, worker_address
+from emulator.places import DICOMWEB_PORT, DIMSE_PORT, MOVE_PORT, pacs_address, worker_address
 from emulator.topology.resolved import Site
-from nodes.endpoints import Login, Tls
+from nodes.endpoints import CALLING_AET, Login, Tls
 from nodes.pacs import postgresql
 from nodes.pacs.fronting import ARCHIVE_PORT
 from nodes.pacs.habits import Dimse, aet_of
 from nodes.pacs.orthanc_habits import OrthancHabits, serves_itself
 
-CALLING_AET = "WORKER"
-MOVE_PORT = 11112
 _IDLE_S = 30
 _PDU_BYTES = 16384
 _ABOVE = 10_000

@@ -10,6 +10,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from emulator.places import Service
 from emulator.topology.resolved import Pacs
+from nodes.endpoints import CALLING_AET
 from nodes.pacs.dimse_only import DimseOnly, Entity, in_its_folder, python
 from nodes.pacs.flavours import Filler, register
 from nodes.pacs.habits import Habits
@@ -41,7 +42,7 @@ class PynetdicomQrscp(DimseOnly):
             pdu_bytes=dimse.pdu_bytes or _PDU_BYTES,
             idle_s=math.ceil(dimse.idle) if dimse.idle else _IDLE_S,
             check_called=dimse.check_called,
-            callers="WORKER" if dimse.check_calling else "",
+            callers=CALLING_AET if dimse.check_calling else "",
             associations=dimse.associations or _ASSOCIATIONS,
             ways=" ".join(entity.ways),
             destination=entity.destination,

@@ -6,10 +6,11 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 
+from nodes.probe import matching
 from nodes.probe.association import FIND, PENDING, Association
 from nodes.probe.capabilities import Find
 from nodes.probe.line import Line
-from nodes.probe.qido import KEYS, MOST_ROWS, beginning
+from nodes.probe.qido import MOST_ROWS
 
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 _STUDY_KEYS = (
@@ -95,19 +96,8 @@ def _name(row: Dataset) -> str:
 
 
 def _matching(asking: _Asking, studies: list[Dataset]) -> Mapping[str, Any]:
-    taken = {key: asking.matches(**{key: nobody}) for key, nobody in KEYS.items()}
-    keys = tuple(key for key, matches in taken.items() if matches is False)
-    found: dict[str, Any] = {"keys": None if all(matches is None for matches in taken.values()) else keys}
     names = [name for name in map(_name, studies) if name]
-    if not names or "PatientName" not in keys:
-        return found
-    name = next((name for name in names if name.isascii()), names[0])
-    start = beginning(name)
-    found["wildcard"] = asking.matches(PatientName=f"{start}*")
-    if (other := start.swapcase()) != start and found["wildcard"]:
-        found["ignores_case"] = asking.matches(PatientName=f"{other}*")
-    odd = next((name for name in names if not name.isascii()), None)
-    if odd:
-        end = next(place for place, letter in enumerate(odd, 1) if not letter.isascii())
-        found["non_ascii"] = asking.matches(SpecificCharacterSet="ISO_IR 192", PatientName=f"{odd[:end]}*")
+    found = matching.matching(asking.matches, names)
+    if "wildcard" in found and (odd := matching.beyond_ascii(names)):
+        found["non_ascii"] = asking.matches(SpecificCharacterSet="ISO_IR 192", PatientName=odd)
     return found

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from nodes.probe import matching
 from nodes.probe.browser import Answer, Browser
 from nodes.probe.capabilities import Qido
 from nodes.probe.line import Line
@@ -15,16 +16,6 @@ MOST_ROWS = 1000
 _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
 _NAME, _RETRIEVE, _INSTANCES = "00100010", "00081190", "00201209"
 _PIXEL_REPRESENTATION = "00280103"  # type 1 in every image, and no default of a query's rows
-KEYS = {
-    "PatientName": "NOBODY^AT^ALL",
-    "PatientID": "NOBODY-AT-ALL",
-    "StudyDate": "18000101",
-    "StudyDescription": "NOTHING-AT-ALL",
-    "AccessionNumber": "NOTHING",
-    "ModalitiesInStudy": "ZZ",
-    "StudyInstanceUID": "2.25.1",
-}
-"""Keys to query studies by, each with a value that no study has: who answers with a study has ignored the key."""
 
 
 @dataclass(frozen=True)
@@ -162,31 +153,16 @@ def _fields(asking: _Asking, sample: Sample | None) -> dict[str, Any]:
 
 
 def _matching(asking: _Asking, studies: list[Row]) -> dict[str, Any]:
-    taken = {key: asking.matches(**{key: nobody}) for key, nobody in KEYS.items()}
-    keys = tuple(key for key, matches in taken.items() if matches is False)
-    found: dict[str, Any] = {"keys": None if all(matches is None for matches in taken.values()) else keys}
     names = [name for name in map(_name, studies) if name]
-    if not names or "PatientName" not in keys:
-        return found
-    name = next((name for name in names if name.isascii()), names[0])
-    start = beginning(name)
-    found["wildcard"] = asking.matches(PatientName=f"{start}*")
-    if (other := start.swapcase()) != start and found["wildcard"]:
-        found["ignores_case"] = asking.matches(PatientName=f"{other}*")
-    if quote(name) != name:
-        found["percent_encoding"] = asking.matches(PatientName=name)
-    found["fuzzy"] = asking.matches(PatientName=start, fuzzymatching="true")
-    odd = next((name for name in names if not name.isascii()), None)
-    if odd:
-        end = next(place for place, letter in enumerate(odd, 1) if not letter.isascii())
-        found["non_ascii"] = asking.matches(PatientName=f"{odd[:end]}*")
+    found = matching.matching(asking.matches, names)
+    if "wildcard" in found:
+        name = matching.plainest(names)
+        if quote(name) != name:
+            found["percent_encoding"] = asking.matches(PatientName=name)
+        found["fuzzy"] = asking.matches(PatientName=matching.beginning(name), fuzzymatching="true")
+    if "wildcard" in found and (odd := matching.beyond_ascii(names)):
+        found["non_ascii"] = asking.matches(PatientName=odd)
     return found
-
-
-def beginning(name: str) -> str:
-    """Up to three letters that a name begins with, in ASCII: what is asked of case must not hang on character sets."""
-    letters = name.partition("^")[0][:3]
-    return letters[: next((place for place, letter in enumerate(letters) if not letter.isascii()), 3)]
 
 
 def _name(row: Row) -> str:
