@@ -5,6 +5,7 @@ A kept one would hold one of the archive's few threads while it is idle, and may
 
 import asyncio
 import contextlib
+import socket
 from asyncio import StreamReader, StreamWriter, Task
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from nodes.gateway import wire
 from nodes.gateway.messages import Cut, Refused, Request, Response, head
 
 _ROOM = 131_072  # bytes of an answer that wait for the caller to take them
+_WINDOW = 1 << 19  # a new connection's own is small, and the archive would wait for it to grow: 0.7 ms a megabyte
 _CONNECT_S = 10.0
 _SILENT_S = 300.0
 _LISTED = 64  # bytes that tell an empty list from another
@@ -48,10 +50,15 @@ async def asked(port: int, request: Request, content: AsyncIterator[bytes] | Non
 
 
 async def _connected(port: int) -> tuple[StreamReader, StreamWriter]:
+    own = socket.socket()
+    own.setblocking(False)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WINDOW)
     try:
         async with asyncio.timeout(_CONNECT_S):
-            return await asyncio.open_connection("127.0.0.1", port, limit=_ROOM)
+            await asyncio.get_running_loop().sock_connect(own, ("127.0.0.1", port))
+            return await asyncio.open_connection(sock=own, limit=_ROOM)
     except (OSError, TimeoutError) as error:
+        own.close()
         raise Refused(502, f"the archive does not answer: {error or 'it takes no connection'}") from None
 
 

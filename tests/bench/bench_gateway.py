@@ -1,6 +1,7 @@
 """What a gateway costs: whole studies by WADO-RS through one without habits, against the bare Orthanc behind it.
 
-Limit: 1.5 times, by curl, one caller at a time. Also what four callers at once get, and one instance as a single part.
+Limit: 1.5 times, by curl, one caller at a time. Also what four callers at once get, and instances as single parts:
+there the 0.3 to 0.6 ms that each request takes more are above it.
 """
 
 import json
