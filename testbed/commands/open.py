@@ -49,6 +49,7 @@ def command(words: tuple[str, ...], port: int, json: bool) -> None:
     forwarder = Forwarder(dial, port)
 
     def told(address: str) -> None:
+        address = address.replace("http", there.scheme, 1)
         if json:
             document({"world": world.name, "place": place, "url": address})
         people(json).print(f"{place} of {world.name} is at {address} until Ctrl-C")
