@@ -329,12 +329,15 @@ def test_what_forbids_a_world_is_said_before_anything_is_baked(bare: Door) -> No
     ended = up(bare, "--wan", "hots", code=2)
     assert "--wan: 'hots' is no WAN kernel; expected one of host, uml" in message(ended)
     assert "baking" not in ended.stderr
-    bare.topology.write_text(
-        TOPOLOGY + "pacs: {modern: {flavour: orthanc, http_threads: 0}}\ndefaults: {pacs: modern}\n"
-    )
-    ended = up(bare, code=2)
-    assert "orthanc's option 'http_threads' is 0; expected a number from 1" in message(ended)
-    assert "baking" not in ended.stderr
+    for options, told in (
+        ("http_threads: 0", "pacs.modern.http_threads: found '0'; expected a number of threads from 1 to 256"),
+        ("dimse: {associations: 1}", "option 'dimse.associations': Orthanc takes any number of them"),
+    ):
+        profile = f"pacs: {{modern: {{flavour: orthanc, {options}}}}}\ndefaults: {{pacs: modern}}\n"
+        bare.topology.write_text(TOPOLOGY + profile)
+        ended = up(bare, code=2)
+        assert told in message(ended)
+        assert "baking" not in ended.stderr
 
 
 def test_while_up_is_at_work_other_commands_on_its_world_are_told_so(door: Door) -> None:
