@@ -68,8 +68,9 @@ async def _hand_on(request: Request, content: AsyncIterator[bytes], writer: Stre
     async for piece in content:
         try:
             writer.write(wire.framed(piece, request.framing))
-            await writer.drain()
-        except ConnectionError:
+            async with asyncio.timeout(_SILENT_S):
+                await writer.drain()
+        except (ConnectionError, TimeoutError):
             return
     writer.write(wire.ending(request.framing))
 

@@ -51,12 +51,12 @@ function text(value) {
   return typeof one === 'object' ? String(one.Alphabetic ?? '') : String(one);
 }
 
-function matches(wanted, found) {
+function matches(wanted, found, key) {
   if (wanted === '' || wanted === '*') return true;
   if (wanted.includes('\\')) return wanted.split('\\').includes(found);
-  if (/^\d*-\d*$/.test(wanted)) {
+  if (/(Date|Time)$/.test(key) && /^[\d.]*-[\d.]*$/.test(wanted)) {
     const [from, to] = wanted.split('-');
-    return found >= from && (to === '' || found.slice(0, to.length) <= to);
+    return found !== '' && found >= from && (to === '' || found.slice(0, to.length) <= to);
   }
   if (!/[*?]/.test(wanted)) return wanted === found;
   const escaped = wanted.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.');
@@ -65,7 +65,7 @@ function matches(wanted, found) {
 
 function found(query) {
   const keys = Object.entries(query).filter(([key]) => INDEXED.includes(key));
-  return [...instances.values()].filter((row) => keys.every(([key, wanted]) => matches(text(wanted), row[key])));
+  return [...instances.values()].filter((row) => keys.every(([key, wanted]) => matches(text(wanted), row[key], key)));
 }
 
 function answers(query) {
@@ -171,6 +171,11 @@ class Archive extends dimse.Scp {
     const response = CStoreResponse.fromRequest(request);
     const elements = request.getDataset().getElements();
     const row = Object.fromEntries(INDEXED.map((key) => [key, text(elements[key])]));
+    if (!/^[0-9][0-9.]{0,63}$/.test(row.SOPInstanceUID)) { // it becomes a file's name
+      response.setStatus(Status.ProcessingFailure);
+      callback(response);
+      return;
+    }
     request.getDataset().toFile(path.join(FILES, row.SOPInstanceUID), (error) => {
       if (!error) {
         fs.appendFileSync(INDEX, `${JSON.stringify(row)}\n`);

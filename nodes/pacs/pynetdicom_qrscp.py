@@ -40,7 +40,7 @@ class PynetdicomQrscp(DimseOnly):
             aet=entity.aet,
             port=entity.port,
             pdu_bytes=dimse.pdu_bytes or _PDU_BYTES,
-            idle_s=math.ceil(dimse.idle) if dimse.idle else _IDLE_S,
+            idle_s=_IDLE_S if dimse.idle is None else max(1, math.ceil(dimse.idle)),
             check_called=dimse.check_called,
             callers=CALLING_AET if dimse.check_calling else "",
             associations=dimse.associations or _ASSOCIATIONS,

@@ -1,5 +1,6 @@
 """tiny-pacs (Tuchin 2026) on its own DICOM library, pynetdicom2: SQLite, and files in folders by day."""
 
+import sys
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -26,8 +27,10 @@ def _template() -> Template:
 
 
 def _found_folder() -> Path:
-    if not (_FOLDER / "tiny_pacs").is_dir():
-        raise CannotHere(f"tiny-pacs is not installed here (looked in {_FOLDER}); {ADVICE}")
+    built = (_FOLDER / "pydantic_core").glob(f"*.{sys.implementation.cache_tag}-*.so")
+    if not (_FOLDER / "tiny_pacs").is_dir() or not any(built):
+        version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        raise CannotHere(f"tiny-pacs is not installed here for {version} (looked in {_FOLDER}); {ADVICE}")
     return _FOLDER
 
 

