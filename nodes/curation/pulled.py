@@ -6,7 +6,7 @@ from nodes.curation.curating import curate
 from nodes.curation.reporting import Policy, judge
 from nodes.errors import PullFailed, Unreadable
 from nodes.fetched import Fetched
-from nodes.pull.client import Client, assembled
+from nodes.pull.client import Client
 from nodes.pull.studies import Study
 
 
@@ -15,12 +15,9 @@ def curated(client: Client, uid: str, policy: Policy) -> tuple[Study | None, Fet
 
     Raises PullFailed where the policy is to stop, and where the study can't be had at all.
     """
-    holding, fetched = client.pull(uid)
+    holding, made, fetched = client.made(uid)
     findings = curate(data for _, data in holding.views())
-    try:
-        study, unassembled = assembled(holding), ""
-    except Unreadable as error:
-        study, unassembled = None, str(error)
+    study, unassembled = (None, str(made)) if isinstance(made, Unreadable) else (made, "")
     verdict = judge(policy, findings, unassembled)
     if verdict.fate == "stop":
         raise PullFailed(f"study {uid}: curation stops at it: {verdict.why}")

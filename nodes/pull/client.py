@@ -19,6 +19,10 @@ from nodes.pull.studies import Assembly, Study
 _ = (wado_rs, c_get, c_move)  # the ways: known by being imported
 
 
+_MOST_AGAIN = 3
+"""Damaged instances of one study that are fetched once more: where more are, the archive has them so."""
+
+
 class Client:
     """Pulls studies from one PACS into a store. A context manager; blocking.
 
@@ -67,16 +71,29 @@ class Client:
 
         An instance that proves damaged is fetched once more. Raises PullFailed that names site, study and instance.
         """
+        _, made, fetched = self.made(uid)
+        if isinstance(made, Unreadable):
+            raise Unreadable(f"{self._endpoint.site}: study {uid}: {made}") from made
+        return made, fetched
+
+    def made(self, uid: str) -> tuple[Holding, Study | Unreadable, Fetched]:
+        """The same, with its instances; where no volume can be made of them, why not. Raises PullFailed where the
+        study can't be had.
+        """
         holding, fetched = self.pull(uid)
-        try:
+        again: set[str] = set()
+        while True:
             try:
-                return assembled(holding), fetched
+                return holding, assembled(holding), fetched
             except Damaged as damaged:
+                if damaged.instance in again or len(again) == _MOST_AGAIN:
+                    return holding, damaged, fetched
+                again.add(damaged.instance)
                 holding.drop(damaged.instance)
-                holding, again = self.pull(uid)
-                return assembled(holding), _together(fetched, again)
-        except Unreadable as error:
-            raise Unreadable(f"{self._endpoint.site}: study {uid}: {error}") from error
+                holding, more = self.pull(uid)
+                fetched = _together(fetched, more)
+            except Unreadable as error:
+                return holding, error, fetched
 
     def forget(self, uid: str) -> None:
         """Take a study out of the store."""
@@ -89,6 +106,7 @@ class Client:
         intake, tries = Intake(holding), Tries(self._patience)
         failed: dict[str, PullFailed] = {}
         for name in [one for one in ways.ORDER if one not in self.refusals]:
+            tries.another_way()
             try:
                 self._by(name, intake, tries)
             except PullFailed as error:
@@ -141,13 +159,16 @@ class Client:
 
     def _through(self, way: ways.Way, intake: Intake, tries: Tries) -> None:
         """The whole study where nothing of it is here, then what it lacks; raises Unreadable where it still does."""
+        clean = False
         if not len(intake.holding):
             way.whole(intake)
             if self._sound(intake):
                 return
+            clean = not intake.refused and not intake.noted
         missing = self._missing(intake)
         if missing is None:
-            way.whole(intake)  # what is here already comes again, and is not kept twice
+            if not clean:
+                way.whole(intake)  # what is here already comes again, and is not kept twice
             missing = []
         elif missing:
             tries.count += bool(intake.noted or intake.refused)
@@ -168,11 +189,10 @@ class Client:
         return [entry for entry in listed if entry.uid not in intake.holding]
 
     def _sound(self, intake: Intake) -> bool:
-        """Whether what came as a whole was the whole, as far as the PACS says."""
+        """Whether what came as a whole was the whole, as the PACS said before; where it has not, its list must tell."""
         expected = self._expected.get(intake.study)
-        return (
-            bool(intake.holding) and not intake.refused and not intake.noted and len(intake.holding) >= (expected or 0)
-        )
+        whole = expected is not None and 0 < len(intake.holding) >= expected
+        return whole and not intake.refused and not intake.noted
 
 
 def _lacking(missing: Sequence[str], intake: Intake) -> str:

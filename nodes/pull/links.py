@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from nodes.endpoints import Endpoint
-from nodes.errors import Cut, PullFailed
+from nodes.errors import Busy, Cut, PullFailed
 from nodes.pull.dimse.association import FIND, GET, Association
 from nodes.pull.dimse.destination import Destination
 from nodes.pull.dimse.query import Finder
@@ -96,5 +96,7 @@ class Links:
         if len(failures) == 1:
             raise failures[0]
         said = "; ".join(map(str, failures)) or "it speaks neither DICOMweb nor DIMSE"
-        kind = Cut if failures and all(isinstance(error, Cut) for error in failures) else PullFailed
-        raise kind(f"the PACS does not list {what}: {said}")
+        message = f"the PACS does not list {what}: {said}"
+        if busy := [error.after_s or 0.0 for error in failures if isinstance(error, Busy)]:
+            raise Busy(message, max(busy))
+        raise (Cut if any(isinstance(error, Cut) for error in failures) else PullFailed)(message)

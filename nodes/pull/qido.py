@@ -28,7 +28,7 @@ class Qido:
         for item in self._pages("/studies", {"includefield": _COUNT}, _STUDY):
             uid = checked_uid(_text(item, _STUDY), "a study's UID")
             count = _text(item, _COUNT)
-            found[uid] = StudyEntry(uid, int(count) if count.isdigit() else None)
+            found[uid] = StudyEntry(uid, int(count) if count.isascii() and count.isdigit() else None)
         return [found[uid] for uid in sorted(found)]
 
     def instances(self, study: str) -> list[Entry]:

@@ -63,7 +63,7 @@ class Assembly:
         """The study, once all files are there; raises Unreadable where it is none, or not the one called `uid`."""
         if not self._identities:
             raise Unreadable(f"study {uid}: the PACS sent no image")
-        ordered = sorted(self._identities.items(), key=lambda item: item[1].number, reverse=True)
+        ordered = sorted(self._identities.items(), key=lambda item: (item[1].number, item[0]), reverse=True)
         first = ordered[-1][1]
         for identity in self._identities.values():
             if identity.study != uid:
@@ -79,13 +79,18 @@ def volume(frames: Sequence[Frame]) -> Volume:
     if len({(frame.orientation, frame.spacing, frame.stored.shape) for frame in frames}) > 1:
         raise Unreadable(f"series {first.series}: its slices differ in orientation, spacing or size")
     across, down = np.array(first.orientation[:3]), np.array(first.orientation[3:])
+    if min(first.spacing) <= 0 or not 0.99 < np.linalg.norm(np.cross(across, down)) < 1.01:
+        raise Unreadable(f"series {first.series}: spacing {first.spacing} and orientation {first.orientation} are none")
     along = np.array([frame.position for frame in frames]) @ np.cross(across, down)
     order = np.argsort(along, kind="stable")
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 1] = across * first.spacing[1], down * first.spacing[0]
     affine[:3, 2] = _step(frames, order, along)
     affine[:3, 3] = frames[order[0]].position
-    return Volume(_values([frames[index] for index in order]), affine)
+    values = _values([frames[index] for index in order])
+    if not np.isfinite(values.sum(dtype=np.float64)):
+        raise Unreadable(f"series {first.series}: some of its values are no numbers")
+    return Volume(values, affine)
 
 
 def _values(ordered: Sequence[Frame]) -> npt.NDArray[np.float32]:

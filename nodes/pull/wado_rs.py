@@ -36,7 +36,7 @@ class WadoRs:
     def whole(self, intake: Intake) -> None:
         """The whole study in one answer. Where the PACS has it but not so, it is noted."""
         try:
-            self._take(intake, f"/studies/{intake.study}", MANY, None)
+            self._take(intake, f"/studies/{intake.study}")
         except Declined as error:
             if any(f" answered {code} " in str(error) for code in (401, 403, 404)):
                 raise
@@ -54,23 +54,29 @@ class WadoRs:
 
     def _series(self, intake: Intake, series: str) -> bool:
         try:
-            self._take(intake, f"/studies/{intake.study}/series/{series}", MANY, None)
+            self._take(intake, f"/studies/{intake.study}/series/{series}")
         except (Declined, Unreadable) as error:
             intake.noted.append(str(error))
             return False
         return True
 
     def _one_by_one(self, intake: Intake, missing: Sequence[Entry]) -> None:
-        for one in missing:
-            path = f"/studies/{intake.study}/series/{one.series}/instances/{one.uid}"
-            try:
-                self._take(intake, path, ONE, one.uid)
-            except (Declined, Unreadable) as error:
-                intake.refused[one.uid] = str(error)
+        with intake.holding.stream() as stream:
+            for one in missing:
+                path = f"/studies/{intake.study}/series/{one.series}/instances/{one.uid}"
+                try:
+                    self._into(stream, intake, path, ONE, one.uid)
+                except (Declined, Unreadable) as error:
+                    stream.abort()
+                    intake.refused[one.uid] = str(error)
 
-    def _take(self, intake: Intake, path: str, accepts: Sequence[str], asked: str | None) -> None:
+    def _take(self, intake: Intake, path: str) -> None:
+        with intake.holding.stream() as stream:
+            self._into(stream, intake, path, MANY, None)
+
+    def _into(self, stream: Stream, intake: Intake, path: str, accepts: Sequence[str], asked: str | None) -> None:
         kind = "many" if accepts is MANY else "one"
-        with self._links.web.get(path, kind, accepts) as answer, intake.holding.stream() as stream:
+        with self._links.web.get(path, kind, accepts) as answer:
             if answer.status == _PARTIAL:
                 intake.noted.append(f"{self._links.web.base_url}{path} answered 206: not all of it")
             try:

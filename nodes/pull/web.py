@@ -177,7 +177,7 @@ def _told(where: str, error: Exception) -> Exception:
 
 def _after_s(header: str) -> float | None:
     """Retry-After: seconds, or a date."""
-    if header.strip().isdigit():
+    if header.strip().isascii() and header.strip().isdigit():
         return float(header)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())

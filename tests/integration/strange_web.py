@@ -32,6 +32,7 @@ class Habits:
     hangs_up: bool = False  # after each answer, though it said keep-alive
     html: bool = False
     boundary: str = "abc"  # in the body, whatever the header says
+    short: int = 0  # so many instances are left out of a whole study, without a word
     stops_after: int | None = None  # bytes of a retrieval's body, once
     silent: bool = False
     asked: list[str] = field(default_factory=list)
@@ -101,6 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
             for (one, uid), data in habits.studies.get(study, {}).items()
             if series in (None, one) and instance in (None, uid)
         ]
+        if not series:
+            files = files[: len(files) - habits.short]
         if habits.single and instance:
             self._answer(200, "application/dicom", files[0])
             return

@@ -72,6 +72,8 @@ def test_a_pull_cut_at_any_byte_loses_nothing_doubles_nothing_and_sends_little_a
     with Relay(target[way] or 0, move_port if way == "c-move" else 0, caller=way == "c-move") as relay:
         endpoint = relayed(pacs, way, relay, inner)
         with Client(endpoint, store, QUICK) as client:
+            client.studies()
+            relay.carried = 0
             _, plain = client.pull(uid(1))
         whole, carried = kept(store), relay.carried
         assert len(whole) == plain.instances == 24
@@ -79,9 +81,10 @@ def test_a_pull_cut_at_any_byte_loses_nothing_doubles_nothing_and_sends_little_a
         rng = random.Random(way)  # noqa: S311 - places to cut at
         for _ in range(67):
             store.forget(uid(1))
-            relay.carried, relay.reset = 0, rng.random() < 0.5
-            relay.cut_after = rng.randrange(1, carried)
             with Client(endpoint, store, QUICK) as client:
+                client.studies()
+                relay.carried, relay.reset = 0, rng.random() < 0.5
+                relay.cut_after = rng.randrange(1, carried)
                 holding, fetched = client.pull(uid(1))
             assert kept(store) == whole
             assert (len(holding), fetched.way, fetched.doubled) == (24, way, 0)

@@ -17,7 +17,9 @@ from nodes.pull.web import tls_context
 
 FIND, MOVE, GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"
 LEVEL: Final = 0x00080052
-_MAY_PASS: Final = (0xA700, 0xA701, 0xA702)
+_NO_RESOURCES: Final = 0xA702
+_MAY_PASS: Final = (0xA700, 0xA701, _NO_RESOURCES)
+_LEAST_PDU: Final = 128
 _NAMES: Final = {FIND: "C-FIND", MOVE: "C-MOVE", GET: "C-GET"}
 
 
@@ -81,6 +83,8 @@ class Association:
         if kind != pdus.ASSOCIATE_AC:
             raise Cut(f"{self.peer} answered our association with a PDU of type {kind}")
         answer = pdus.associated(body)
+        if 0 < answer.maximum < _LEAST_PDU:
+            raise Cut(f"{self.peer} takes PDUs of {answer.maximum} bytes at most, in which no command fits")
         self.wire.largest = answer.maximum
         return {
             number: Accepted(offered[number // 2].abstract, syntax)
@@ -149,7 +153,7 @@ class Association:
                 raise Cut(f"{self.peer} answered what nobody asked (command 0x{field:04X})")
             status = commands.number(message.command, commands.STATUS)
             if status not in commands.PENDING:
-                if status & 0xF000 != 0xB000 and status:
+                if status & 0xF000 != 0xB000 and status and not _none_fitted(service, message):
                     raise self._refusal(service, message)
                 yield message
                 return
@@ -183,3 +187,11 @@ class Association:
             self.wire.data()
         said = f"{self.peer} answered {_NAMES[service]} with {commands.meaning(message.command)}"
         return Cut(said) if commands.number(message.command, commands.STATUS) in _MAY_PASS else Declined(said)
+
+
+def _none_fitted(service: str, message: Message) -> bool:
+    """Whether a C-GET failed for each object, since none had a presentation context: the list then says which to ask
+    for.
+    """
+    status, failed = (commands.number(message.command, tag) for tag in (commands.STATUS, commands.FAILED))
+    return service == GET and status == _NO_RESOURCES and failed > 0

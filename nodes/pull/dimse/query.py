@@ -29,7 +29,8 @@ class Finder:
         found: dict[str, int | None] = {}
         for answer in self._association().find("STUDY", keys):
             count = commands.text(answer, COUNT)
-            found[checked_uid(commands.text(answer, STUDY), "a study's UID")] = int(count) if count.isdigit() else None
+            uid = checked_uid(commands.text(answer, STUDY), "a study's UID")
+            found[uid] = int(count) if count.isascii() and count.isdigit() else None
         return found
 
     def instances(self, study: str) -> list[Entry]:

@@ -98,6 +98,27 @@ def test_another_study_than_the_one_asked_for_is_refused(slices: list[bytes]) ->
         assembly.study("2.25.1")
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value", "told"),
+    [
+        ("RescaleSlope", "1e300", "no numbers"),
+        ("PixelSpacing", ["0", "0"], "are none"),
+        ("ImageOrientationPatient", ["1", "0", "0", "1", "0", "0"], "are none"),
+    ],
+)
+def test_values_and_places_that_are_none_are_refused(
+    patient: Subject, slices: list[bytes], keyword: str, value: object, told: str
+) -> None:
+    def changed(data: bytes) -> bytes:
+        dataset, buffer = pydicom.dcmread(io.BytesIO(data)), io.BytesIO()
+        setattr(dataset, keyword, value)
+        dataset.save_as(buffer)
+        return buffer.getvalue()
+
+    with pytest.raises(Unreadable, match=told):
+        assembled([changed(data) for data in slices], patient)
+
+
 def test_no_image_at_all_is_said() -> None:
     with pytest.raises(Unreadable, match="sent no image"):
         Assembly().study("2.25.1")
