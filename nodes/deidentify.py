@@ -120,13 +120,13 @@ def _clean(dataset: Dataset, secret: bytes) -> None:
         action = "remove" if element.tag.is_private else _action(element.tag)
         if action == "remove":
             del dataset[element.tag]
+        elif action == "empty":  # sequences too: what their items say need not stand in the table
+            element.clear()
         elif element.VR == "SQ":
             for item in element.value:
                 _clean(item, secret)
                 if action == "dummy":
                     _replace_all(item)
-        elif action == "empty":
-            element.clear()
         elif action == "uid" or element.VR == "UI":
             _map(element, secret)
         elif action == "dummy":

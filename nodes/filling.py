@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx
 
 from nodes.endpoints import Endpoint, Login
-from nodes.errors import PullFailed
+from nodes.errors import PullFailed, TestbedError
 from nodes.pacs.flavours import Reach
 
 _AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -87,7 +87,7 @@ def _fill(need: Need, warehouse: Endpoint, counting: _Counting) -> Filled:
                 size += _bring(study, _Ends(source, warehouse, pacs, need.pacs, counting.stopped))
                 brought += 1
                 counting.more(1)
-    except (PullFailed, httpx.HTTPError) as error:
+    except (TestbedError, httpx.HTTPError) as error:
         return Filled(need.site, there, brought, size, f"{type(error).__name__}: {error}")
     return Filled(need.site, there, brought, size)
 
@@ -101,18 +101,29 @@ def _client(need: Need, endpoint: Endpoint) -> httpx.Client:
 
 
 def _present(client: httpx.Client, pacs: Endpoint) -> Iterator[tuple[str, int]]:
-    """The studies of a PACS and how many instances each has (QIDO-RS)."""
-    offset = 0
+    """The studies of a PACS and how many instances each has (QIDO-RS). There are no more once a page has nothing new:
+    some servers give fewer than they are asked for, others the same page for ever.
+    """
+    offset, seen = 0, set[str]()
     while True:
         asked = {"limit": str(_PAGE), "offset": str(offset), "includefield": _INSTANCES}
         answer = client.get(f"{pacs.dicomweb}studies", params=asked, headers={"Accept": "application/dicom+json"})
         _check(answer, f"{pacs.site}: the list of studies")
-        page = answer.json() if answer.content else []
-        for item in page:
-            yield item[_STUDY]["Value"][0], int(item.get(_INSTANCES, {}).get("Value", [0])[0])
-        if len(page) < _PAGE:
+        page = _rows(answer, pacs.site)
+        new = [(study, count) for study, count in page if study not in seen]
+        if not new:
             return
+        yield from new
+        seen.update(study for study, _ in new)
         offset += len(page)
+
+
+def _rows(answer: httpx.Response, site: str) -> list[tuple[str, int]]:
+    try:
+        page = answer.json() if answer.content else []
+        return [(item[_STUDY]["Value"][0], int(item.get(_INSTANCES, {}).get("Value", [0])[0])) for item in page]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise PullFailed(f"{site}: the list of studies is no DICOM JSON ({error!r})") from error
 
 
 @dataclass(frozen=True)
@@ -150,7 +161,7 @@ def _relay(study: str, ends: _Ends) -> int:
     address = f"{ends.warehouse.dicomweb}studies/{study}"
     with ends.source.stream("GET", address, headers={"Accept": _AS_STORED, "Accept-Encoding": "identity"}) as answer:
         _check(answer, f"study {study} at the warehouse")
-        kind = {"Content-Type": answer.headers["Content-Type"], "Accept": "application/dicom+json"}
+        kind = {"Content-Type": answer.headers.get("Content-Type", ""), "Accept": "application/dicom+json"}
         stored = ends.pacs.post(f"{ends.own.dicomweb}studies", content=body(answer), headers=kind)
     _check(stored, f"{ends.own.site}: storing study {study}")
     return counted

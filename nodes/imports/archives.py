@@ -1,5 +1,6 @@
 """Zips: members are unpacked one by one, and nothing is believed of what an archive says of itself."""
 
+import lzma
 import re
 import shutil
 import zipfile
@@ -11,7 +12,16 @@ from nodes.imports.findings import LeftOut, Source
 
 _MOST_RATIO = 200  # images pack to a half or a tenth; runs of one value to a thousandth
 _SMALL_BYTES = 256 * 2**20  # what any archive may unpack to
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 """What `zipfile` raises at damaged, encrypted and strangely packed members."""
 
 

@@ -120,8 +120,8 @@ class Store:
         self.room.mkdir()
 
     def knows(self, source: Source) -> bool:
-        """Whether the source was looked at before, and has not changed since."""
-        row = self._db.execute("SELECT stamp FROM sources WHERE name = ?", (source.name,)).fetchone()
+        """Whether the source was imported before, and has not changed since; one that was left out may do now."""
+        row = self._db.execute("SELECT stamp FROM sources WHERE name = ? AND why IS NULL", (source.name,)).fetchone()
         return row is not None and row[0] == source.stamp
 
     def tell(self, name: str, stamp: str, why: str | None) -> None:

@@ -202,7 +202,7 @@ class Association:
     def _message(self) -> Message:
         command, data = bytearray(), bytearray()
         wanted = None
-        while len(data) < _LARGEST:
+        while len(command) + len(data) < _LARGEST:
             context, control, piece = self._value()
             if control & 1:
                 command += piece

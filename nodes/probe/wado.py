@@ -21,12 +21,13 @@ _FORMS = (
     "*/*",
 )
 _OCTETS = "application/octet-stream"
+_HEADS = 1 << 20  # bytes of an answer that is known by how its file begins
 _A_GLANCE = 1  # bytes of an answer of which only the status matters
 
 
 def ask(browser: Browser, line: Line, sample: Sample) -> Wado:
     """Everything about retrieval, tried with one instance."""
-    taken = {form: browser.get(sample.path, form) for form in _FORMS}
+    taken = {form: browser.get(sample.path, form, _HEADS) for form in _FORMS}
     usual = [form for form, answer in taken.items() if _is_dicom(answer)]
     given = next((answer for form in usual if (answer := taken[form])), None)
     stored = taken[_AS_STORED]
@@ -53,7 +54,7 @@ def _is_dicom(answer: Answer | None) -> bool:
 def _syntaxes(browser: Browser, sample: Sample) -> tuple[str, ...] | None:
     """Those in which the instance really comes when they are asked for. DICOMweb knows no implicit one."""
     asked = [uid for uid in NAMES if uid != IMPLICIT]
-    answers = {uid: browser.get(sample.path, f"{_TYPED}; transfer-syntax={uid}") for uid in asked}
+    answers = {uid: browser.get(sample.path, f"{_TYPED}; transfer-syntax={uid}", _HEADS) for uid in asked}
     if not any(answers.values()):
         return None
     return tuple(uid for uid, answer in answers.items() if answer and _is_dicom(answer) and of_file(answer.body) == uid)

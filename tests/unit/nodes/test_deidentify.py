@@ -125,6 +125,19 @@ def test_nothing_that_the_table_names_keeps_its_value_however_deep_it_stands(fil
     assert numbers == []
 
 
+def test_a_sequence_that_is_to_be_empty_keeps_none_of_its_items(files: list[bytes]) -> None:
+    """Not what stands in the table alone: a name may be anywhere in them."""
+    dataset, context, observer = read(files[0]), Dataset(), Dataset()
+    context.ValueType, context.TextValue = "TEXT", TEXT
+    observer.CodeValue, observer.CodeMeaning = "1", TEXT
+    dataset.AcquisitionContextSequence = [context]
+    dataset.VerifyingObserverIdentificationCodeSequence = [observer]
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    assert TEXT.encode() in buffer.getvalue()
+    assert TEXT.encode() not in deidentify(buffer.getvalue(), SECRET)
+
+
 @pytest.mark.parametrize("writes", [Writes(), Writes(syntax="jpeg-ls", private=True, charset="ISO 2022 IR 87")])
 def test_volumes_and_labels_survive_and_the_patient_does_not(
     files: list[bytes], patient: Subject, writes: Writes

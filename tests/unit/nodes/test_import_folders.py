@@ -179,6 +179,34 @@ def test_what_cannot_be_imported_is_listed_with_why(folder: Path, cohort: Path, 
     assert told.split(";")[0].replace('"', '""') in (cohort / LEFT_OUT).read_text()
 
 
+def test_what_was_left_out_is_looked_at_again_when_it_may_do_now(folder: Path, cohort: Path) -> None:
+    dicom(folder / "good", 1)
+    locked = dicom(folder / "locked", 2)
+    content, date = locked.read_bytes(), locked.stat().st_mtime_ns
+    locked.write_bytes(bytes(len(content)))
+    os.utime(locked, ns=(date, date))
+    assert imported(folder, cohort).cohort.instances == 1
+    locked.write_bytes(content)
+    os.utime(locked, ns=(date, date))  # whatever was wrong with it: a disk that did not answer has no date either
+    assert imported(folder, cohort).cohort.instances == 2
+    assert reasons(cohort) == {}
+
+
+def test_a_damaged_member_of_any_compression_is_left_out_and_the_rest_goes_on(folder: Path, cohort: Path) -> None:
+    good = dicom(folder / "good", 1)
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        path = folder / f"{method}.zip"
+        with zipfile.ZipFile(path, "w", method) as archive:
+            archive.write(dicom(folder.parent / "other", method), "member")
+        damaged = bytearray(path.read_bytes())
+        damaged[80:200] = bytes(120)
+        path.write_bytes(damaged)
+    found = imported(folder, cohort)
+    assert found.cohort.instances == 1
+    assert len(reasons(cohort)) == 3
+    assert good.exists()
+
+
 def test_a_zip_can_neither_climb_out_nor_blow_up(folder: Path, cohort: Path) -> None:
     good = dicom(folder / "good", 1)
     with zipfile.ZipFile(folder / "evil.zip", "w", zipfile.ZIP_DEFLATED) as archive:
