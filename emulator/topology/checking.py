@@ -10,7 +10,7 @@ from emulator.topology.document import WAREHOUSE, Document
 from emulator.topology.forms import Form
 from emulator.topology.links import FourStateLoss, LinkDocument
 from emulator.topology.problems import Position, Problem
-from emulator.topology.resolving import from_warehouse, names, source, wishes
+from emulator.topology.resolving import names, source, wishes
 from emulator.topology.tree import Entries, Items, Node, Scalar, at, child
 from emulator.topology.words import Known, Stock, Words, listed
 
@@ -98,14 +98,22 @@ def _unsettled(document: Document, tree: Node, words: Words) -> Iterator[Problem
         yield from _needed("training.algorithm", builtin.ALGORITHM, words.algorithms, training.position)
 
 
+_OF_PHANTOMS = ("scanner", "modalities", "storage", "defects")
+
+
 def _short_of_studies(document: Document, tree: Node, words: Words) -> Iterator[Problem]:
     """Sites that ask for imported studies: of nothing, or for more than there is."""
     found = sharing.lots(wishes(document), words.cohorts, document.seed)
     sites = child(tree, "sites")
     for entry, node in zip(document.sites, sites.items if isinstance(sites, Items) else (), strict=True):
         kind = entry.cohort.kind or document.defaults.cohort.kind
-        if kind == "imported" and not (source(entry, document) or from_warehouse(entry, document)):
+        taken = source(entry, document)
+        if kind == "imported" and not taken:
             yield Problem.told(node.position, "kind: imported", "'from: NAME' beside it", "name the cohort")
+        made = [key for key in _OF_PHANTOMS if getattr(entry.cohort, key) is not None]
+        if taken and (made or entry.cohort.kind == "phantom"):
+            expected = f"nothing of phantoms at a site that takes its studies from '{taken}'"
+            yield Problem.told(node.position, ", ".join(made) or "kind: phantom", expected, "they are as they are")
         named = names(entry) if source(entry, document) else ()
         short = next((lot for name in named if isinstance(lot := found.get(name), sharing.Short)), None)
         if short:

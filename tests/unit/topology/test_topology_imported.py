@@ -176,3 +176,22 @@ def test_a_warehouse_may_hold_an_imported_cohort(stocked: Known, tmp_path: Path)
 )
 def test_a_warehouse_that_cannot_be_is_refused(stocked: Known, tmp_path: Path, text: str, told: str) -> None:
     assert told in _refusal(text, stocked, tmp_path)
+
+
+SITE = "sites:\n  - {name: a, cohort: "
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("defaults: {cohort: {from: adni}}\n" + SITE + "{scanner: 1.5T}}\n", "scanner"),
+        ("warehouse: {from: adni}\n" + SITE + "{from: warehouse, defects: {missing-slice: 20%}}}\n", "defects"),
+        ("warehouse: {from: adni}\n" + SITE + "{from: warehouse, kind: phantom}}\n", "kind: phantom"),
+    ],
+)
+def test_what_is_of_phantoms_only_is_never_passed_over_at_a_site_that_imports(
+    text: str, found: str, stocked: Known, tmp_path: Path
+) -> None:
+    said = _refusal(text, stocked, tmp_path)
+    assert "nothing of phantoms at a site that takes its studies from 'adni'" in said
+    assert found in said
