@@ -2,9 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from persons import person
 
 from nodes.phantoms.studio import Pictures, Studio
-from nodes.phantoms.subjects import Label, Subject, draw
+from nodes.phantoms.subjects import Subject
 
 COLIN = Path("/usr/share/mricron/templates/aal.nii.gz")
 
@@ -15,10 +16,6 @@ def studio() -> Studio:
     if not COLIN.exists():
         pytest.skip("mricron-data is not installed")
     return Studio()
-
-
-def person(label: Label = "ad", number: int = 1) -> Subject:
-    return draw(number, label, np.random.SeedSequence((7, number)))
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from conftest import person
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from persons import person
 from pydicom.dataset import Dataset
 
 from nodes.cohorts import scanners

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import person
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from persons import person
 
 from nodes.cohorts import scanners
 from nodes.dicom import single
