@@ -91,7 +91,9 @@ def _refusal(made: Association, endpoint: Endpoint) -> PullFailed:
     if made.is_rejected and answer is not None:
         kind = Busy if answer.result == _TRANSIENT else PullFailed
         return kind(f"{who}: {answer.result_str}, {answer.reason_str}")
-    return PullFailed(f"{who}: {'it ended the connection' if made.is_aborted else 'no context in common'}")
+    if made.is_aborted:
+        return Busy(f"{who}: it ended the connection")  # as dcmqrscp may, when the last caller has just gone
+    return PullFailed(f"{who}: no context in common")
 
 
 def asked(connection: socket.socket, endpoint: Endpoint, calling: str = "") -> PacsAnswer:

@@ -166,7 +166,8 @@ def test_one_file_that_is_no_image_is_named_and_the_rest_goes_on(
         assert re.search(said, message), message
         assert pulling.study(uid(2))[1].instances == 24
         assert len(Store(tmp_path).holding(uid(1))) >= 23
-    assert not list(tmp_path.parent.rglob("passwd"))
+    assert not list(tmp_path.rglob("passwd"))
+    assert not any((above / "etc").exists() for above in tmp_path.parents[:2])
 
 
 @pytest.mark.parametrize(
