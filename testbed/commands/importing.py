@@ -41,7 +41,8 @@ def command(path: Path, out: str, json: bool) -> None:
     cohort holds is not imported twice. A PATH in which there is nothing to import is wrong input (exit code 2).
     """
     from emulator.worlds import home
-    from nodes.imports import cohorts_folder, run
+    from nodes.imports import cohorts_folder
+    from nodes.imports.importing import run
 
     with progress.shown() as report:
         found = run(path, cohorts_folder(home()) / _named(out), report)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nodes.curation import Policy
 from nodes.endpoints import Endpoint
 from nodes.fetched import Fetched
 from trainer.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from nodes.curation import Policy
 
 Values: TypeAlias = npt.NDArray[np.float16]
 
@@ -51,7 +52,7 @@ class Task(Protocol):
     view: str
     shape: tuple[int, int, int, int]
 
-    def source(self, endpoint: Endpoint, folder: Path, curation: Policy | None) -> Source:
+    def source(self, endpoint: Endpoint, folder: Path, curation: "Policy | None") -> Source:
         """The samples of the site whose PACS answers there, its studies looked through by curation where asked.
 
         What is on its way lies in `folder`, on the worker's disk; what an earlier process has left there is not pulled

@@ -259,7 +259,7 @@ def test_a_killed_import_goes_on_and_ends_as_one_that_was_not(folder: Path, coho
         dicom(folder / f"{number // 20}" / f"{number}.dcm", number, f"1.2.{number // 20}")
     pictures(folder / "sets", bytes(n % 10 for n in range(1200)))
     whole = imported(folder, tmp_path / "cohorts" / "whole").cohort
-    line = "import sys; from pathlib import Path; from nodes.imports import run; "
+    line = "import sys; from pathlib import Path; from nodes.imports.importing import run; "
     line += "run(Path(sys.argv[1]), Path(sys.argv[2]), lambda what, done, of: print(done, flush=True))"
     for stop_at in ("210", "290"):
         process = subprocess.Popen(
