@@ -77,7 +77,7 @@ class Attached:
 class Launch:
     """A process to start at a place: its log and number go to `folder`, and so does what is written to its layer.
 
-    An `urgent` one runs before all others as far as the caller may say so: as root in real time.
+    An `urgent` one runs before all other ordinary ones, as far as the caller may say so.
     """
 
     place: str

@@ -1,9 +1,11 @@
-"""Gives the packet sockets of another process of this world more room: `python -I -S widen.py PID BYTES`.
+"""Lets a user-mode router, once it has booted, lose and delay less: `python -I -S widen.py PID BYTES` gives its packet
+sockets more room, and lets it run in real time.
 
 A user-mode kernel opens its sockets with the host's default buffer, some ninety packets, and can't be told otherwise;
 what comes while it waits for a processor is lost without a trace. The sockets are borrowed for a moment (pidfd_getfd).
 """
 
+import contextlib
 import ctypes
 import os
 import socket
@@ -44,5 +46,21 @@ def _widen(borrowed: socket.socket, room_bytes: int) -> None:
             borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room_bytes)
 
 
+def in_real_time(group: int) -> None:
+    """All processes of a group run before others, where that is allowed and leaves these a processor.
+
+    With two processors and six things to do, the 99th percentile of a round trip of 4 ms was 4.7 ms then, 37 ms by a
+    nice value of -15. Not while it boots: that takes half a second from all that starts beside it.
+    """
+    if len(os.sched_getaffinity(0)) < 2:
+        return
+    for tasks in Path("/proc").glob("[0-9]*/task"):
+        with contextlib.suppress(OSError):
+            if os.getpgid(int(tasks.parent.name)) == group:
+                for task in tasks.iterdir():
+                    os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(1))
+
+
 if __name__ == "__main__":
+    in_real_time(int(sys.argv[1]))
     widen(int(sys.argv[1]), int(sys.argv[2]))

@@ -45,6 +45,7 @@ def _large() -> list[bytes]:
 
 def _pull(endpoint: Endpoint, folder: Path, arrays: bool, uids: list[str]) -> None:
     with Client(endpoint, Store(folder / "store")) as client:
+        client.studies()  # as workers do: it tells how many instances each has
         for uid in uids:
             if arrays:
                 client.study(uid)
