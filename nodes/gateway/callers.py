@@ -6,11 +6,11 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
+from nodes.endpoints import Login
 from nodes.gateway.messages import Fields, Refused
-from nodes.gateway.settings import Caller
 
 
-def let_in(caller: Caller, realm: str, fields: Fields) -> None:
+def let_in(caller: Login, realm: str, fields: Fields) -> None:
     """Returns if a request comes from the caller that is known; raises Refused (401, with what to send)."""
     scheme, _, credentials = fields.text("authorization").partition(" ")
     if caller.token:

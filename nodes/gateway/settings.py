@@ -6,18 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from nodes.endpoints import Login
 from nodes.gateway.hours import Window
 
 Accept = Literal["usual", "strict", "quoted"]
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who may call: by `user` and `password` (Basic), or by `token` (bearer); what is not meant is empty."""
-
-    user: str = ""
-    password: str = ""
-    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,7 @@ class Settings:
     idle_s: float = 75.0
     closed: tuple[Window, ...] = ()
     rate_bps: int | None = None
-    caller: Caller | None = None
+    caller: Login | None = None
     tls: ServerTls | None = None
 
     @classmethod
@@ -66,7 +58,7 @@ class Settings:
             **{
                 **document,
                 "closed": tuple(Window(**window) for window in document["closed"]),
-                "caller": document["caller"] and Caller(**document["caller"]),
+                "caller": document["caller"] and Login(**document["caller"]),
                 "tls": document["tls"] and ServerTls(**document["tls"]),
             }
         )

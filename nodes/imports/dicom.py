@@ -1,8 +1,8 @@
 """Whose a DICOM file is, and whether it is whole."""
 
+import mmap
 import re
 import warnings
-import zlib
 from pathlib import Path
 from typing import IO, Final
 
@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from nodes.dicom import labels
+from nodes.dicom.deflated import inflates_beyond
 from nodes.errors import Unreadable
 from nodes.imports.findings import Instance, LeftOut
 from nodes.pull.identity import REFUSALS
@@ -30,8 +31,6 @@ _KEYWORDS: Final = [
 ]
 _LARGE_BYTES: Final = 4096  # values above are passed over, not read
 _DIRECTORY: Final = "1.2.840.10008.1.3.10"
-_DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
-_HEAD_BYTES: Final = 1024
 _MOST_INFLATED_BYTES: Final = 1 << 30
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONGEST_UID: Final = 64
@@ -64,22 +63,9 @@ def read(path: Path) -> Instance:
 
 def _refuse_bomb(file: IO[bytes]) -> None:
     """pydicom inflates a deflated file whole; so it is tried first how much that would be."""
-    if _DEFLATED in file.read(_HEAD_BYTES):
-        file.seek(0)
-        body = file.read()
-        inflating, inflated = zlib.decompressobj(-zlib.MAX_WBITS), 0
-        rest = body[_meta_end(body) :]
-        while rest and not inflating.eof:
-            inflated += len(inflating.decompress(rest, 1 << 24))
-            rest = inflating.unconsumed_tail
-            if inflated > _MOST_INFLATED_BYTES:
-                raise LeftOut(f"a deflated file of {len(body):,} bytes that unpacks to more than a GiB")
-    file.seek(0)
-
-
-def _meta_end(body: bytes) -> int:
-    """Behind the file's meta information: its first element says how long it is."""
-    return 144 + int.from_bytes(body[140:144], "little")
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
+        if inflates_beyond(data, _MOST_INFLATED_BYTES):
+            raise LeftOut(f"a deflated file of {len(data):,} bytes that unpacks to more than a GiB")
 
 
 def _instance(dataset: Dataset) -> Instance:

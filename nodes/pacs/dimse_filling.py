@@ -23,13 +23,13 @@ from emulator.places import Service
 from nodes.endpoints import Endpoint
 from nodes.errors import CannotHere, PullFailed
 from nodes.pacs.dimse import asked, association
+from nodes.pacs.ending import end
 from nodes.pacs.flavours import Filler, PacsAnswer
 
 # Files are sent as they are, not read and written anew. pynetdicom documents it, below this name.
 pynetdicom._config.STORE_SEND_CHUNKED_DATASET = True
 
 _START_WITHIN_S = 60.0
-_STOP_WITHIN_S = 60.0
 _CONNECT_WITHIN_S = 30.0
 
 
@@ -80,12 +80,7 @@ class Running:
 
     def stop(self) -> None:
         """End it as a world does."""
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_WITHIN_S)
-        finally:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
 
     def last_words(self) -> str:
         """The end of its log."""

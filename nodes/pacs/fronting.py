@@ -10,7 +10,7 @@ from emulator.topology.resolved import Site
 from nodes import gateway
 from nodes.endpoints import Endpoint, Login, Tls
 from nodes.gateway.hours import Window
-from nodes.gateway.settings import Caller, ServerTls, Settings
+from nodes.gateway.settings import ServerTls, Settings
 from nodes.pacs.habits import Web
 
 ARCHIVE_PORT = 18_042
@@ -43,8 +43,7 @@ def fronted(site: Site, web: Web, services: Sequence[Service]) -> tuple[Service,
 
 def through_gateway(site: Site, web: Web, endpoint: Endpoint) -> Endpoint:
     """How an archive is reached that stands behind a gateway. Raises CannotHere where no certificates can be kept."""
-    caller = _caller(site, web)
-    reached = replace(endpoint, login=Login(caller.user, caller.password, caller.token) if caller else None)
+    reached = replace(endpoint, login=_caller(site, web))
     if not _tls(web):
         return reached
     from nodes import certificates  # `cryptography` takes time to import, which only those pay who need it
@@ -77,13 +76,13 @@ def _settings(site: Site, web: Web, tls: ServerTls | None) -> Settings:
     )
 
 
-def _caller(site: Site, web: Web) -> Caller | None:
+def _caller(site: Site, web: Web) -> Login | None:
     from nodes.passwords import password
 
     if web.auth == "basic":
-        return Caller(user=_USER, password=password(f"{site.name}/pacs"))
+        return Login(user=_USER, password=password(f"{site.name}/pacs"))
     if web.auth == "bearer":
-        return Caller(token=password(f"{site.name}/pacs token"))
+        return Login(token=password(f"{site.name}/pacs token"))
     return None
 
 

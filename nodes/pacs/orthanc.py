@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emulator.places import DICOMWEB_PORT, DIMSE_PORT, Overlay, Service, pacs_address
 from emulator.topology.resolved import Pacs, Site
-from nodes.endpoints import Endpoint, Tls
+from nodes.endpoints import Endpoint
 from nodes.errors import PullFailed, WrongInput
 from nodes.pacs import fronting, postgresql
 from nodes.pacs import orthanc_settings as settings
@@ -18,9 +18,7 @@ from nodes.pacs.flavours import Filler, PacsAnswer, Reach, register
 from nodes.pacs.habits import Habits, aet_of, storage_key
 from nodes.pacs.orthanc_habits import OrthancHabits, checked, serves_itself
 from nodes.pacs.orthanc_release import Installed
-
-if TYPE_CHECKING:
-    from ssl import SSLContext
+from nodes.tls import caller_context
 
 _START_WITHIN_S = 30.0
 
@@ -121,7 +119,7 @@ class Orthanc:
         from pyorthanc import Orthanc as Administration  # 0.5 s to import: only those who ask pay it
 
         endpoint = self.endpoint(site)
-        tls = _context(endpoint.web_tls) if endpoint.web_tls else None
+        tls = caller_context(endpoint.web_tls) if endpoint.web_tls else None
         address = f"{'https' if tls else 'http'}://{endpoint.host}:{DICOMWEB_PORT}"
         who = endpoint.login
         login: dict[str, Any] = {"username": who.user, "password": who.password} if who and who.user else {}
@@ -132,15 +130,6 @@ class Orthanc:
                 return answered(orthanc.get_system(), orthanc.get_statistics())
         except httpx.HTTPError as error:
             raise PullFailed(f"{site.name}/pacs does not answer at {address}: {error}") from error
-
-
-def _context(tls: Tls) -> "SSLContext":
-    import ssl
-
-    context = ssl.create_default_context(cafile=tls.authority)
-    if tls.certificate:
-        context.load_cert_chain(tls.certificate, tls.key)
-    return context
 
 
 def _nagle(habits: OrthancHabits) -> tuple[tuple[str, str], ...]:

@@ -8,10 +8,9 @@ from pathlib import Path
 import httpx
 
 from nodes.errors import CannotHere, PullFailed
+from nodes.pacs.ending import end
 from nodes.pacs.flavours import PacsAnswer
 from nodes.pacs.orthanc import answered
-
-_STOP_WITHIN_S = 60.0
 
 
 class Running:
@@ -57,12 +56,7 @@ class Running:
     def stop(self) -> None:
         """End it cleanly, so that the index is whole."""
         self._http.close()
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_WITHIN_S)
-        finally:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
 
     def _last_words(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []

@@ -19,6 +19,7 @@ from emulator.places import Overlay, Service, pacs_address
 from emulator.topology.resolved import Site
 from emulator.waiting import wait_until
 from nodes.errors import CannotHere
+from nodes.pacs.ending import end
 
 PORT = 5432
 USER = "orthanc"
@@ -30,7 +31,6 @@ _SOMEBODY = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 _INITDB = ("--username", USER, "--auth=trust", "--locale=C", "--encoding=UTF8", "--wal-segsize=1", "--no-sync")
 _EMPTY_FIRST = f'initdb=$1; shift; test -e "$3/PG_VERSION" || "$initdb" -D "$3" {" ".join(_INITDB)} && exec "$@"'
 _START_WITHIN_S = 60.0
-_STOP_WITHIN_S = 60.0
 
 
 def program(name: str) -> str:
@@ -96,12 +96,7 @@ def filling(storage: Path, folder: Path, port: int) -> Iterator[None]:
         wait_until(lambda: _answers(server, port, log), within_s=_START_WITHIN_S, what="PostgreSQL's answer")
         yield
     finally:
-        server.terminate()  # who is connected may finish; nobody is, once Orthanc has ended
-        try:
-            server.wait(_STOP_WITHIN_S)
-        finally:
-            server.kill()
-            server.wait()
+        end(server)  # who is connected may finish; nobody is, once Orthanc has ended
 
 
 def _answers(server: "subprocess.Popen[bytes]", port: int, log: Path) -> bool:

@@ -2,15 +2,16 @@
 
 import contextlib
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from nodes.endpoints import Tls
 from nodes.errors import TestbedError
+from nodes.tls import caller_context
 
 Connect = Callable[[str, int, float], socket.socket]
 """Host, port, seconds: a TCP connection, or TestbedError or OSError."""
@@ -70,7 +71,8 @@ class Line:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, nodelay)
         if tls is None:
             return made
-        secured = _context(tls, certified).wrap_socket(made, server_hostname=host)  # takes `made` over
+        shown = tls if certified else replace(tls, certificate="")
+        secured = caller_context(shown).wrap_socket(made, server_hostname=host)  # takes `made` over
         with self._lock:
             self._open.add(secured)
         return secured
@@ -86,10 +88,3 @@ class Line:
             for made in self._open:
                 with contextlib.suppress(OSError):
                     made.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for it; closing alone does not
-
-
-def _context(tls: Tls, certified: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.authority)
-    if certified and tls.certificate:
-        context.load_cert_chain(tls.certificate, tls.key or None)
-    return context

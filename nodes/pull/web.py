@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from nodes.endpoints import Endpoint, Login, Tls
+from nodes.endpoints import Endpoint, Login
 from nodes.errors import Busy, Cut, Declined, WrongInput
+from nodes.tls import caller_context
 
 if TYPE_CHECKING:
-    import ssl
+    pass
 
 _CHUNK: Final = 64 * 1024
 _GOOD: Final = (http.client.OK, http.client.NO_CONTENT, http.client.PARTIAL_CONTENT)
@@ -76,7 +77,7 @@ class Web:
         self._headers = {"Accept-Encoding": "identity", **_authorised(endpoint.login)}  # bytes counted are carried
         self._liked: dict[str, str] = {}  # the Accept header that this server takes, by kind of question
         if parts.scheme == "https":
-            context = tls_context(endpoint.web_tls)
+            context = caller_context(endpoint.web_tls)
             self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
                 parts.hostname, parts.port, timeout=idle_s, context=context
             )
@@ -149,19 +150,6 @@ def _authorised(login: Login | None) -> dict[str, str]:
         return {"Authorization": f"Bearer {login.token}"}
     pair = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
     return {"Authorization": f"Basic {pair}"}
-
-
-def tls_context(tls: Tls | None) -> "ssl.SSLContext":
-    """What a caller checks and shows. Without an authority those of this machine count. Raises WrongInput."""
-    import ssl  # 10 ms: only those who need it pay
-
-    try:
-        context = ssl.create_default_context(cafile=tls.authority if tls and tls.authority else None)
-        if tls and tls.certificate:
-            context.load_cert_chain(tls.certificate, tls.key or None)
-    except OSError as error:
-        raise WrongInput(f"TLS: {tls}: {error}") from error
-    return context
 
 
 def _told(where: str, error: Exception) -> Exception:

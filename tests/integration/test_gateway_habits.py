@@ -28,8 +28,9 @@ from requests import HTTPError
 
 from emulator.topology.resolved import Pacs
 from nodes import certificates, cohorts, pacs
+from nodes.endpoints import Login
 from nodes.gateway.hours import Window
-from nodes.gateway.settings import Caller, ServerTls
+from nodes.gateway.settings import ServerTls
 
 sys.path.insert(0, str(Path(__file__).parent))
 import test_nodes_bake as baking
@@ -245,12 +246,12 @@ def test_all_callers_together_get_no_more_than_the_rate(start: START, instance: 
 
 def test_who_may_call_by_password_and_by_token(start: START, plain: Running) -> None:
     url = "studies?limit=1"
-    with start(caller=Caller(user="worker", password="secret")) as running:  # noqa: S106 - made up here
+    with start(caller=Login(user="worker", password="secret")) as running:  # noqa: S106 - made up here
         status, fields, _ = answer(web(running, url))
         assert (status, fields["www-authenticate"].split()[0]) == (401, "Basic")
         assert answer("--user", "worker:wrong", web(running, url))[0] == 401
         assert answer("--user", "worker:secret", web(running, url))[0] == 200
-    with start(caller=Caller(token="a1b2")) as running:  # noqa: S106 - made up here
+    with start(caller=Login(token="a1b2")) as running:  # noqa: S106 - made up here
         assert answer(web(running, url))[1]["www-authenticate"].startswith("Bearer")
         assert answer("--oauth2-bearer", "a1b2c", web(running, url))[0] == 401
         assert answer("--oauth2-bearer", "a1b2", web(running, url))[0] == 200
@@ -343,7 +344,7 @@ def test_requests_in_one_packet_are_answered_in_turn_and_garbage_ends_them(plain
 
 
 def test_what_is_refused_to_head_has_no_body(start: START) -> None:
-    with start(caller=Caller(token="a")) as running:  # noqa: S106 - made up here
+    with start(caller=Login(token="a")) as running:  # noqa: S106 - made up here
         rest = b" /system HTTP/1.1\r\nHost: a\r\n"
         said = running.said(b"HEAD" + rest + b"\r\nGET" + rest + b"Connection: close\r\n\r\n")
     assert re.findall(rb"HTTP/1\.1 (\d+) ", said) == [b"401", b"401"]
@@ -351,7 +352,7 @@ def test_what_is_refused_to_head_has_no_body(start: START) -> None:
 
 
 def test_what_is_refused_with_its_body_unread_says_so_and_leaves(start: START) -> None:
-    with start(caller=Caller(token="a")) as running:  # noqa: S106 - made up here
+    with start(caller=Login(token="a")) as running:  # noqa: S106 - made up here
         said = running.said(
             b"POST /instances HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + b"a" * 3_000_000
         )

@@ -150,7 +150,7 @@ def deflated_bomb(data: bytes) -> bytes:
         (lambda data: changed(data, huge), "it declares 1000 frames of 65535 × 65535 pixels"),
         (lambda data: changed(data, huge_and_compressed), "it declares 1000 frames"),
         (deep, "without an image"),
-        (deflated_bomb, "bytes that inflate to more than 65 MiB"),
+        (deflated_bomb, "bytes that inflate to more than 64 MiB"),
     ],
 )
 def test_one_file_that_is_no_image_is_named_and_the_rest_goes_on(

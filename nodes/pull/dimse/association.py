@@ -13,7 +13,7 @@ from nodes.pull.dimse.pdus import Accepted, Context
 from nodes.pull.dimse.storing import take
 from nodes.pull.dimse.wire import Message, Wire, opened
 from nodes.pull.intake import Intake
-from nodes.pull.web import tls_context
+from nodes.tls import caller_context
 
 FIND, MOVE, GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"
 LEVEL: Final = 0x00080052
@@ -67,7 +67,7 @@ class Association:
         if endpoint.dimse_tls is None:
             return connection
         try:
-            return tls_context(endpoint.dimse_tls).wrap_socket(connection, server_hostname=endpoint.host)
+            return caller_context(endpoint.dimse_tls).wrap_socket(connection, server_hostname=endpoint.host)
         except ssl.SSLCertVerificationError as error:
             raise Declined(f"{self.peer}: its certificate is not accepted: {error.verify_message}") from error
         except OSError as error:

@@ -9,7 +9,7 @@ from emulator.topology.resolved import Cohort, Compute, Direction, Link, Pacs, S
 from nodes import pacs
 from nodes.endpoints import Login
 from nodes.gateway.hours import Window
-from nodes.gateway.settings import Caller, Settings
+from nodes.gateway.settings import Settings
 from nodes.pacs.orthanc_release import Installed
 
 
@@ -68,7 +68,7 @@ def test_who_may_call_is_the_same_to_both_ends_and_at_every_look() -> None:
         web: dict[str, object] = {"auth": auth, "page": 5}
         login = pacs.get("orthanc").endpoint(site(web)).login
         assert isinstance(login, Login)
-        assert told(web).caller == Caller(login.user, login.password, login.token)
+        assert told(web).caller == login
         assert len(login.password or login.token) == 32
         assert pacs.get("orthanc").endpoint(site(web)).login == login
         assert pacs.get("orthanc").endpoint(site(web, "nice")).login != login

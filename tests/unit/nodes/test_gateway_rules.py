@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodes.endpoints import Login
 from nodes.gateway import accepting, resources
 from nodes.gateway.hours import Window, opens_in
 from nodes.gateway.judging import Handed, Peer, handed
 from nodes.gateway.messages import Fields, Refused, Request
 from nodes.gateway.pace import TokenBucket
-from nodes.gateway.settings import Caller, ServerTls, Settings
+from nodes.gateway.settings import ServerTls, Settings
 
 ROOT = "/dicom-web/"
 WORKER = Peer("10.0.3.3")
@@ -264,7 +265,7 @@ def basic(text: str) -> str:
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic"])
 def test_who_knows_the_password_is_let_in_and_the_archive_does_not_see_it(scheme: str) -> None:
-    habits = settings(caller=Caller(user="worker", password="pass:wörd"))  # noqa: S106 - made up here
+    habits = settings(caller=Login(user="worker", password="pass:wörd"))  # noqa: S106 - made up here
     got = asked("/system", habits=habits, authorization=basic("worker:pass:wörd").replace("Basic", scheme))
     assert not got.request.fields.all("authorization")
 
@@ -273,14 +274,14 @@ def test_who_knows_the_password_is_let_in_and_the_archive_does_not_see_it(scheme
     "sent", [None, basic("worker:"), basic("worker:passw"), basic(":"), "Basic", "Basic §", "Bearer x"]
 )
 def test_who_does_not_is_told_what_to_send(sent: str | None) -> None:
-    habits = settings(caller=Caller(user="worker", password="password"))  # noqa: S106 - made up here
+    habits = settings(caller=Login(user="worker", password="password"))  # noqa: S106 - made up here
     refusal = refused("/dicom-web/studies", habits=habits, **({"authorization": sent} if sent else {}))
     assert refusal.status == 401
     assert dict(refusal.fields)["WWW-Authenticate"].startswith('Basic realm="lyon"')
 
 
 def test_a_bearer_token_is_the_whole_token() -> None:
-    habits = settings(caller=Caller(token="a1b2"))  # noqa: S106 - made up here
+    habits = settings(caller=Login(token="a1b2"))  # noqa: S106 - made up here
     asked("/system", habits=habits, authorization="Bearer a1b2")
     for sent, error in (("Bearer a1b", True), ("Bearer", True), (basic("worker:a1b2"), False)):
         refusal = refused("/system", habits=habits, authorization=sent)
@@ -310,7 +311,7 @@ def test_the_archive_hears_by_which_address_it_was_called() -> None:
 
 def test_settings_are_the_same_after_they_were_written() -> None:
     written = settings(
-        page=7, closed=(Window(1, 2, 3),), caller=Caller(token="x"), tls=ServerTls("c", "k"), rate_bps=8000  # noqa: S106
+        page=7, closed=(Window(1, 2, 3),), caller=Login(token="x"), tls=ServerTls("c", "k"), rate_bps=8000  # noqa: S106
     )  # fmt: skip
     assert Settings.of(json.loads(written.text())) == written
     assert Settings.of(json.loads(settings().text())) == settings()
