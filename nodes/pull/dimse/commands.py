@@ -14,7 +14,6 @@ NO_DATA: Final = 0x0101
 PENDING: Final = (0xFF00, 0xFF01)
 
 _HEAD: Final = struct.Struct("<HHI")
-_GROUP_LENGTH: Final = 0x00000000
 
 Elements = Mapping[int, bytes]
 """Values by tag, as they stand in the file."""
