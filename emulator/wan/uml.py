@@ -32,6 +32,11 @@ _BOOT_S = 60.0
 _ROOM_BYTES = 4 << 20  # of packets that wait for the router: some thousand
 _WIDEN = Path(__file__).parent.parent / "inside" / "widen.py"
 _ROUTER = Path(__file__).parent.parent / "inside" / "router.py"
+STARTED = (
+    *(sys.executable, "-I", "-S", str(Path(__file__).parent.parent / "inside" / "boot_uml.py"), _KERNEL),
+    "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX_Fast_Unaligned_Load",
+)
+"""How a user-mode kernel's command line begins: what starts it, and what its programs find in their environment."""
 
 
 class UmlKernel:
@@ -58,7 +63,7 @@ class UmlKernel:
 
     def start(self, agent: Agent, folder: str) -> None:
         argv = (
-            _KERNEL,
+            *STARTED,
             "root=/dev/root",
             "rootfstype=hostfs",
             "rootflags=/",

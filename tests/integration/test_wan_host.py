@@ -15,6 +15,7 @@ from networks import HUB_LINK, LINKS, make_site, make_topology
 from emulator import shaping, wiring
 from emulator.places import HUB_ADDRESS, UPDATE_PORT
 from emulator.wan.host import HostKernel
+from emulator.wan.uml import STARTED
 
 pytestmark = pytest.mark.integration
 
@@ -65,7 +66,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         pytest.skip("no user-mode Linux on this machine (Debian's user-mode-linux)")
     folder = tmp_path_factory.mktemp("uml")
     (folder / "plan.json").write_text(json.dumps(_plan()))
-    kernel = ["linux.uml", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "mem=256M", "con=null"]
+    kernel = [*STARTED, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "mem=256M", "con=null"]
     kernel += ["con0=null,fd:1", "quiet", f"uml_dir={folder}/", f"init={sys.executable}", "--"]
     kernel += ["-I", "-S", str(_INSIDE), str(folder / "plan.json")]
     isolated = ["unshare", "-Urnmpf", "--kill-child", "--mount-proc", "nice", "-n", "-10", *kernel]
