@@ -12,7 +12,8 @@ import ctypes, errno, signal, time
 alarms = []
 signal.signal(signal.SIGALRM, lambda *_: alarms.append(time.monotonic()))
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
-deadline = time.monotonic() + 5
+began = time.monotonic()
+deadline = began + 10
 while len(alarms) < 20 and time.monotonic() < deadline:
     time.sleep(0.001)
 libc = ctypes.CDLL(None, use_errno=True)
@@ -22,6 +23,7 @@ for request in (0x4204, 0x4206):  # GETREGSET, SEIZE: of nobody's process
     print(errno.errorcode[ctypes.get_errno()])
 signal.setitimer(signal.ITIMER_REAL, 0)  # Python forgets its handler before it ends
 print(len(alarms))
+print(alarms[0] - began)
 """
 
 
@@ -34,5 +36,7 @@ def test_a_kernel_that_is_booted_is_refused_register_sets_and_nothing_else_of_pt
     assert _seen()[:2] == ["EINVAL", "ESRCH"]
 
 
-def test_alarms_go_on_after_the_exec() -> None:
-    assert int(_seen()[2]) >= 20
+def test_alarms_go_on_after_the_exec_and_none_comes_while_a_kernel_has_no_clock_yet() -> None:
+    _, _, alarms, first_s = _seen()
+    assert int(alarms) >= 20
+    assert float(first_s) > 2
