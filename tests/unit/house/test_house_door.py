@@ -44,15 +44,17 @@ version = "1"
 """
 
 
-def _write_lock(folder: Path, digest: str | None = None) -> None:
+def _write_lock(
+    folder: Path, digest: str | None = None, package: str = "leaf", lock: str = "requirements.lock"
+) -> None:
     """A lock of one package that lies beside it, so that no index is asked."""
-    wheel = folder / "leaf-1-py3-none-any.whl"
+    wheel = folder / f"{package}-1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("leaf.py", "")
+        archive.writestr(f"{package}.py", "")
         for name, text in DIST_INFO.items():
-            archive.writestr(f"leaf-1.dist-info/{name}", text.format(name="leaf"))
+            archive.writestr(f"{package}-1.dist-info/{name}", text.format(name=package))
     digest = digest or hashlib.sha256(wheel.read_bytes()).hexdigest()
-    (folder / "requirements.lock").write_text(f"./{wheel.name} --hash=sha256:{digest}\n")
+    (folder / lock).write_text(f"./{wheel.name} --hash=sha256:{digest}\n")
 
 
 @pytest.fixture
@@ -72,6 +74,7 @@ def _environment(**more: str) -> dict[str, str]:
         "PATH": f"{TOOLS}:{os.environ['PATH']}",
         "UV_OFFLINE": "1",
         "DEV_SKIP_HOST": "1",
+        "PKG_CONFIG_LIBDIR": "/nowhere",  # there is no libvirt to compile anything against
     } | more
 
 
@@ -245,8 +248,39 @@ def test_without_rights_it_goes_on_without_what_would_be_built(house: Path, tmp_
     assert "a-build" not in _dev(house, "install", DEV_SKIP_HOST="", PATH=path).stderr
 
 
-BUILDS = ("dcmjs-dimse", "orthanc_release", "survey", "tiny-pacs", "toxiproxy")
-SCRIPTS = ("dev", *(f"ansible/roles/host/files/{name}.sh" for name in BUILDS))
+def _with_libvirt(house: Path, digest: str | None = None) -> dict[str, str]:
+    """A system that says it has libvirt's headers, and a lock of what is compiled against them."""
+    _write_lock(house, digest, package="twig", lock="requirements-vm.lock")
+    (house / "libvirt.pc").write_text("Name: libvirt\nDescription: headers\nVersion: 9\n")
+    return {"PKG_CONFIG_LIBDIR": str(house)}
+
+
+@pytest.mark.skipif(not shutil.which("pkg-config"), reason="pkg-config is not installed")
+def test_bindings_are_compiled_once_where_the_system_has_libvirt(house: Path) -> None:
+    libvirt = _with_libvirt(house)
+    told = _dev(house, "install", **libvirt)
+    assert told.returncode == 0, told.stderr
+    subprocess.run([str(house / ".venv" / "bin" / "python"), "-c", "import leaf, twig"], check=True)
+    assert "bindings" in told.stderr
+    assert "bindings" not in _dev(house, "install", **libvirt).stderr
+
+
+@pytest.mark.skipif(not shutil.which("pkg-config"), reason="pkg-config is not installed")
+def test_without_bindings_all_else_goes_on_until_they_are_asked_for_by_name(house: Path) -> None:
+    libvirt = _with_libvirt(house, digest="0" * 64)
+    told = _dev(house, "install", **libvirt)
+    assert told.returncode == 0, told.stderr
+    assert "going on without virtual machines" in told.stderr
+    assert "libvirt" not in _dev(house, "install", **libvirt).stderr
+    assert "going on without virtual machines" in _dev(house, "install", "--tests", **libvirt).stderr
+
+
+BUILDS = ("dcmjs-dimse", "orthanc_release", "tiny-pacs", "toxiproxy")
+SCRIPTS = (
+    "dev",
+    *(f"ansible/roles/host/files/{name}.sh" for name in BUILDS),
+    "ansible/roles/packages/files/survey.sh",
+)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

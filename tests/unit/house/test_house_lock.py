@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[3]
 LOCK = (ROOT / "requirements.lock").read_text()
 ENTRIES = [entry.replace("\\\n", " ") for entry in re.findall(r"^\S+==(?:.*\\\n)*.*", LOCK, re.MULTILINE)]
+BINDINGS = (ROOT / "requirements-vm.lock").read_text()
 
 
 def _locked() -> list[Requirement]:
@@ -28,8 +29,8 @@ def test_every_locked_package_has_hashes() -> None:
 
 
 def test_no_lock_names_an_address() -> None:
-    locks = [ROOT / "requirements.lock", *ROOT.glob("ansible/**/*.lock"), *ROOT.glob("ansible/**/package-lock.json")]
-    assert len(locks) >= 4
+    locks = [*ROOT.glob("*.lock"), *ROOT.glob("ansible/**/*.lock"), *ROOT.glob("ansible/**/package-lock.json")]
+    assert len(locks) >= 5
     assert [path.name for path in locks if "://" in path.read_text()] == []
     assert not re.search(r"^\s*-", LOCK.replace("    --hash", ""), re.MULTILINE), "an option of the installer"
 
@@ -44,3 +45,9 @@ def test_what_the_project_asks_for_is_locked_in_a_version_that_it_accepts() -> N
 
 def test_the_door_finds_the_locked_uv_and_what_builds_the_project() -> None:
     assert {"uv", "hatchling", "ansible-core"} <= {requirement.name for requirement in _locked()}
+
+
+def test_what_libvirts_bindings_are_built_with_is_locked_as_well() -> None:
+    """They are compiled without an environment of their own, so that nothing is fetched that no lock names."""
+    assert re.search(r"^libvirt-python==\S+ \\\n    --hash=sha256:", BINDINGS, re.MULTILINE)
+    assert "setuptools" in {requirement.name for requirement in _locked()}
