@@ -1,7 +1,8 @@
 """Imported cohorts among the sites that name them: how many studies of each label are whose, none twice.
 
 Sites that ask for classes take theirs first, then those that ask for a number, in the order of the document; those that
-ask for nothing share what is left evenly. Which studies these are, the seed says (`nodes.imports.choosing`).
+ask for nothing share what is left evenly. Studies without a label, from which nothing is learnt, are shared only where
+no study of the cohort has one. Which studies these are, the seed says (`nodes.imports.choosing`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +48,7 @@ class _Remains:
     gone: dict[str, int] = field(default_factory=dict)
 
     def left(self) -> dict[str, int]:
-        return {label: count - self.gone.get(label, 0) for label, count in self.stock.studies.items()}
+        return {label: count - self.gone.get(label, 0) for label, count in self.stock.shared.items()}
 
     def give(self, take: Mapping[str, int]) -> Lot:
         skip = {label: self.gone.get(label, 0) for label in take}
@@ -78,7 +79,8 @@ def _of_one(wishes: Sequence[Wish], remains: _Remains, seed: int) -> Iterable[tu
         if count and count <= total and all(amount <= left.get(label, 0) for label, amount in take.items()):
             yield wish.site, remains.give(take)
         else:
-            yield wish.site, Short(wish.site, _worded(take) if take else f"{count:,}", _worded(left))
+            aside = f"; beside them {remains.stock.aside:,} without a label" if remains.stock.aside else ""
+            yield wish.site, Short(wish.site, _worded(take) if take else f"{count:,}", _worded(left) + aside)
 
 
 def _taken(wish: Wish, count: int, left: Mapping[str, int], seed: int) -> Mapping[str, int]:

@@ -20,6 +20,16 @@ class Stock:
     content: str
     studies: Mapping[str, int]
 
+    @property
+    def aside(self) -> int:
+        """Studies without a label beside others that have one: no site gets them, since nothing is learnt from them."""
+        return self.studies.get("", 0) if any(count for label, count in self.studies.items() if label) else 0
+
+    @property
+    def shared(self) -> Mapping[str, int]:
+        """The studies that sites may have, by label."""
+        return {label: count for label, count in self.studies.items() if label} if self.aside else self.studies
+
 
 @dataclass(frozen=True)
 class Known:

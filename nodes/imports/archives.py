@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from nodes.imports.findings import LeftOut, Source
+from nodes.imports.sources import BIDS
 
 _MOST_RATIO = 200  # images pack to a half or a tenth; runs of one value to a thousandth
 _SMALL_BYTES = 256 * 2**20  # what any archive may unpack to
@@ -39,8 +40,19 @@ def members(archive: Source, room: Path) -> Iterator[Source | tuple[str, LeftOut
     with _opened(archive.path) as opened:
         files = [member for member in opened.infolist() if not member.is_dir()]
         _check_sizes(files, archive.path.stat().st_size)
+        bids = frozenset(place.parent for member in files if (place := _place(member)).name == BIDS)
         for number, member in enumerate(files):
-            yield _member(opened, member, archive, room / f"{number}-{_safe(member.filename)}")
+            yield _member(opened, member, archive, bids, room / f"{number}-{_safe(member.filename)}")
+
+
+def _place(member: zipfile.ZipInfo) -> PurePosixPath:
+    return PurePosixPath(member.filename.replace("\\", "/"))
+
+
+def _dataset(place: PurePosixPath, archive: Source, bids: frozenset[PurePosixPath]) -> str:
+    """That of the archive, but for members of a BIDS dataset in it."""
+    inner = next((folder for folder in place.parents if folder in bids), None)
+    return archive.dataset if inner is None else f"{archive.name}!{inner}"
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
@@ -75,10 +87,10 @@ def _check_sizes(files: list[zipfile.ZipInfo], packed: int) -> None:
 
 
 def _member(
-    opened: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Source, target: Path
+    opened: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Source, bids: frozenset[PurePosixPath], target: Path
 ) -> Source | tuple[str, LeftOut]:
     name = f"{archive.name}!{member.filename}"
-    place = PurePosixPath(member.filename.replace("\\", "/"))
+    place = _place(member)
     if place.is_absolute() or ".." in place.parts:
         return name, LeftOut("its path climbs out of the archive")
     if member.external_attr >> 28 == 0xA:
@@ -91,7 +103,7 @@ def _member(
         target.unlink(missing_ok=True)
         _raise_full(error)
         return name, LeftOut(f"it cannot be unpacked ({error})")
-    return Source(name, archive.place / place, target, stamp, own=False)
+    return Source(name, archive.place / place, _dataset(place, archive, bids), target, stamp, archive.name)
 
 
 def _raise_full(error: Exception) -> None:

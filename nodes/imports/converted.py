@@ -10,8 +10,8 @@ from nodes.imports.findings import Instance
 
 @dataclass(frozen=True)
 class Series:
-    """One series to be written: whose, of which study (`visit`), when, and what it shows. `content` is the digest of
-    the file that it comes from: another content, other UIDs.
+    """One series to be written: whose, of which study (`visit`), when, and what it shows. `dataset` tells people of one
+    name apart. `content` is the digest of the file that it comes from: another content, other UIDs.
     """
 
     dataset: str
@@ -42,6 +42,7 @@ class Series:
         made.SOPClassUID = sop_class
         made.SpecificCharacterSet = "ISO_IR 192"
         made.PatientName = made.PatientID = self.patient
+        made.IssuerOfPatientID = self.dataset[:64]
         made.PatientBirthDate = made.PatientSex = ""
         made.StudyInstanceUID, made.SeriesInstanceUID = self.study, self.uid()
         made.StudyDate, made.StudyTime, made.AccessionNumber = self.day, "", ""

@@ -1,6 +1,5 @@
 """What an import meets: files to look at, images ready to be kept, and why a file was left out."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -12,15 +11,27 @@ class LeftOut(Exception):  # noqa: N818 - reads as the sentence it is
 @dataclass(frozen=True)
 class Source:
     """One file. `name` is what the list calls it: its path, or `ARCHIVE!MEMBER`; `place` its path below what is
-    imported. `stamp` changes with its content. It can be read at `path` while it is looked at; whether that is the
-    user's own file (and stays) says `own`.
+    imported. `dataset` is the folder (or file) that it belongs to: where two datasets call somebody the same, these
+    are two people. `stamp` changes with its content. It can be read at `path` while it is looked at; `archive` is the
+    name of the zip that it was unpacked from, empty where the file is the user's own (and stays).
     """
 
     name: str
     place: PurePosixPath
+    dataset: str
     path: Path
     stamp: str
-    own: bool
+    archive: str = ""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the user's own file."""
+        return not self.archive
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is all that is imported."""
+        return self.dataset == str(self.path.resolve())
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,3 @@ class Instance:
     subject: str
     image: str
     day: str
-
-
-Keep = Callable[[Instance, bytes], None]
-"""Takes an image that was made here. (A file that is DICOM already stays a file.)"""

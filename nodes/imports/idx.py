@@ -9,6 +9,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -25,6 +26,8 @@ _PICTURES_A_STUDY: Final = 100
 _IMAGES: Final = re.compile(r"(?P<set>.+)-images-idx3-ubyte(\.gz)?")
 _LABELS: Final = re.compile(r".+-labels-idx1-ubyte(\.gz)?")
 _MOST_SIDE: Final = 4096
+_MOST_PICTURES: Final = 1 << 24
+_GATHERED_BYTES: Final = 64 * 2**20
 _FASHION: Final = (
     "T-shirt or top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
@@ -41,8 +44,17 @@ def is_labels(name: str) -> bool:
     return bool(_LABELS.fullmatch(name))
 
 
-def convert(source: Source, dataset: str) -> Iterator[tuple[Instance, bytes]]:
-    """Every study of a set, one file each. Raises LeftOut."""
+def with_labels(source: Source) -> Source:
+    """A set of images changes with its labels too. Any other source stays as it is."""
+    labels = _beside(source) if is_images(source.place.name) else None
+    if labels is None:
+        return source
+    found = labels.stat()
+    return replace(source, stamp=f"{source.stamp}+{found.st_size}:{found.st_mtime_ns}")
+
+
+def convert(source: Source, dataset: str, _content: str) -> Iterator[tuple[Instance, bytes]]:
+    """Every study of a set, one file each. Raises LeftOut, after some studies where the file proves to be cut."""
     try:
         yield from _studies(source, dataset)
     except (OSError, EOFError, zlib.error) as error:
@@ -57,6 +69,7 @@ def _studies(source: Source, dataset: str) -> Iterator[tuple[Instance, bytes]]:
             raise LeftOut(f"{count:,} images, and {len(labels):,} labels beside them")
         if not (0 < rows <= _MOST_SIDE and 0 < columns <= _MOST_SIDE):
             raise LeftOut(f"images of {rows} × {columns} pixels; from 1 to {_MOST_SIDE} a side are imported")
+        most = _pictures_a_study(rows * columns, len(set(labels)))
         gathered: dict[int, list[bytes]] = {}
         made: dict[int, int] = {}
         for label in labels:
@@ -65,24 +78,42 @@ def _studies(source: Source, dataset: str) -> Iterator[tuple[Instance, bytes]]:
                 raise LeftOut("truncated: fewer images than it says")
             pictures = gathered.setdefault(label, [])
             pictures.append(picture)
-            if len(pictures) == _PICTURES_A_STUDY:
+            if len(pictures) == most:
                 yield _study(source, dataset, label, made, gathered.pop(label), (rows, columns))
+        if file.read(1):  # which also has gzip check all that was read
+            raise LeftOut("damaged: more images than it says")
         for label, pictures in sorted(gathered.items()):
             yield _study(source, dataset, label, made, pictures, (rows, columns))
 
 
-def _labels(source: Source) -> bytes:
-    """From the file beside the images."""
-    name = source.place.name.replace("-images-idx3-", "-labels-idx1-").removesuffix(".gz")
+def _pictures_a_study(size: int, classes: int) -> int:
+    """So few that what is gathered of all classes at the same time is bounded, however large pictures are."""
+    return max(1, min(_PICTURES_A_STUDY, _GATHERED_BYTES // (size * max(1, classes))))
+
+
+def _name_of_labels(source: Source) -> str:
+    return source.place.name.replace("-images-idx3-", "-labels-idx1-").removesuffix(".gz")
+
+
+def _beside(source: Source) -> Path | None:
+    """The file of labels beside the images."""
+    name = _name_of_labels(source)
     beside = (source.path.with_name(name + suffix) for suffix in (".gz", "")) if source.own else ()
-    found = next((path for path in beside if path.is_file()), None)
+    return next((path for path in beside if path.is_file()), None)
+
+
+def _labels(source: Source) -> bytes:
+    found = _beside(source)
     if found is None:
+        name = _name_of_labels(source)
         raise LeftOut(f"its labels, {name} or {name}.gz, are not beside it")
     with _open(found) as file:
         (count,) = _head(file, 1)
+        if count > _MOST_PICTURES:
+            raise LeftOut(f"{found.name} says that it has {count:,} labels; up to {_MOST_PICTURES:,} are read")
         labels = file.read(count)
-    if len(labels) < count:
-        raise LeftOut(f"{found.name} is truncated")
+        if len(labels) < count or file.read(1):
+            raise LeftOut(f"{found.name} has fewer or more labels than the {count:,} that it says; it may be truncated")
     return labels
 
 

@@ -3,7 +3,6 @@
 NIfTI's world is RAS, DICOM's LPS; both in millimetres. Nothing is resampled: every voxel stays where it is.
 """
 
-import hashlib
 import logging
 import re
 import struct
@@ -37,7 +36,7 @@ _SESSION: Final = re.compile(r"ses-[A-Za-z0-9]+")
 _BIDS_SUBJECT: Final = re.compile(r"sub-[A-Za-z0-9]+")
 _ADNI_SUBJECT: Final = re.compile(r"\d{3}_S_\d{4,5}")
 _ADNI_IMAGE: Final = re.compile(r"(?:^|_)I(\d{3,})$")
-_ADNI_DAY: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})_\d{2}_\d{2}_\d{2}")
+_ADNI_DAY: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})_\d{2}_\d{2}_\d{2}(?:\.\d)?")
 
 
 def is_nifti(name: str) -> bool:
@@ -57,11 +56,9 @@ class Volume:
     affine: Matrix
 
 
-def convert(source: Source, dataset: str) -> Iterator[tuple[Instance, bytes]]:
-    """Every slice of a NIfTI file as a DICOM file. Raises LeftOut."""
+def convert(source: Source, dataset: str, content: str) -> Iterator[tuple[Instance, bytes]]:
+    """Every slice of a NIfTI file, whose SHA-256 is `content`, as a DICOM file. Raises LeftOut."""
     found = read(source.path)
-    with source.path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
     series, number = _identified(source.place, dataset, content)
     if series.modality == "PT" and found.intercept:
         raise LeftOut("a PET whose values have an offset (scl_inter); DICOM's have none")
@@ -84,6 +81,7 @@ def _identified(place: PurePosixPath, dataset: str, content: str) -> tuple[Serie
     modality = "PT" if _PET.search("/".join(parts[-3:]).casefold()) else "MR"
     session = _SESSION.search(path)
     if adni:
+        dataset = "ADNI"  # whose subjects are numbered once, wherever their files lie
         patient, visit = adni[0], day or number
     elif bids:
         patient, visit = bids[0], session[0] if session else ""

@@ -7,6 +7,8 @@ from pathlib import Path, PurePosixPath
 
 from nodes.imports.findings import LeftOut, Source
 
+BIDS = "dataset_description.json"
+"""The file that makes a folder a BIDS dataset (BIDS 1.9, dataset description)."""
 _NOT_RAW = ("derivatives", "sourcedata", "code")
 """Folders beside the subjects of a BIDS dataset (BIDS 1.9, common principles): not its raw images."""
 
@@ -16,42 +18,40 @@ Found = Source | tuple[str, LeftOut]
 def sources(path: Path) -> Iterator[Found]:
     """Every file below a folder (or the file itself), in the order of names; archives are not opened.
 
-    Links are followed, since datasets are kept as links (git-annex, DataLad); a link back to a folder above is left
-    out.
+    All are of one dataset, `path`, but for those of BIDS datasets below it. Links are followed, since datasets are
+    kept as links (git-annex, DataLad); a link back to a folder above is left out.
     """
     root = path.resolve()
+    dataset = _printable(str(root))
     if root.is_file():
-        yield _looked_at(path, PurePosixPath(path.name))
+        yield _looked_at(path, PurePosixPath(path.name), dataset)
         return
-    yield from _below(path, PurePosixPath(), frozenset((_identity(root.stat()),)))
+    yield from _below(path, PurePosixPath(), dataset, frozenset((_identity(root.stat()),)))
 
 
-def count(path: Path) -> int:
-    """How many `sources` will be found."""
-    return sum(1 for _ in sources(path))
-
-
-def _below(folder: Path, place: PurePosixPath, above: frozenset[tuple[int, int]]) -> Iterator[Found]:
+def _below(folder: Path, place: PurePosixPath, dataset: str, above: frozenset[tuple[int, int]]) -> Iterator[Found]:
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         yield _name(folder), LeftOut(f"a folder that cannot be read ({error.strerror})")
         return
-    is_bids = any(entry.name == "dataset_description.json" for entry in entries)
+    is_bids = any(entry.name == BIDS for entry in entries)
+    if is_bids:
+        dataset = _printable(str(folder.resolve()))
     for entry in entries:
         below, at = folder / entry.name, place / _printable(entry.name)
         if not entry.is_dir():
-            yield _looked_at(below, at)
+            yield _looked_at(below, at, dataset)
         elif is_bids and entry.name in _NOT_RAW:
             yield _name(below), LeftOut("a folder of a BIDS dataset that holds no raw images")
         elif (identity := _identity(entry.stat())) in above:
             yield _name(below), LeftOut("a link back to a folder above it")
         else:
-            yield from _below(below, at, above | {identity})
+            yield from _below(below, at, dataset, above | {identity})
 
 
-def _looked_at(path: Path, place: PurePosixPath) -> Found:
+def _looked_at(path: Path, place: PurePosixPath, dataset: str) -> Found:
     try:
         found = path.stat()
     except OSError as error:
@@ -59,7 +59,7 @@ def _looked_at(path: Path, place: PurePosixPath) -> Found:
     if not stat.S_ISREG(found.st_mode):
         return _name(path), LeftOut("not a file but a device, a pipe or a socket")
     stamp = f"{found.st_size}:{found.st_mtime_ns}"
-    return Source(_name(path), place, path, stamp, own=True)
+    return Source(_name(path), place, dataset, path, stamp)
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:

@@ -1,44 +1,31 @@
 """An imported cohort on disk: `studies/STUDY/INSTANCE.dcm`, `index.sqlite` of them, and `cohort.json` once it is whole.
 
 A file is put in its place before the index names it, and the index is written in transactions: whatever ends an import,
-what the index names is there.
+what the index names is there. What is not there all the same, since a disk or somebody has lost it, is noticed as the
+next import begins.
 """
 
 import hashlib
 import json
-import os
 import shutil
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from itertools import count
+from pathlib import Path, PurePosixPath
 from typing import Self
 
 from emulator.writing import write_whole
 from nodes.errors import WrongState
-from nodes.imports import tables
+from nodes.imports import disk, labelling, tables
 from nodes.imports.findings import Instance, LeftOut, Source
+from nodes.imports.index import FORMAT, STUDIES, opened
 from nodes.phantoms.subjects import LABELS, Label
 
-FORMAT = 1
-_SUMMARY, _INDEX, _STUDIES = "cohort.json", "index.sqlite", "studies"
+_SUMMARY = "cohort.json"
 _A_TRANSACTION = 200  # sources: what a kill costs to look at again
-_CHUNK_BYTES = 1 << 20
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS sources (name TEXT PRIMARY KEY, stamp TEXT NOT NULL, why TEXT);
-CREATE TABLE IF NOT EXISTS studies (
-    uid TEXT PRIMARY KEY, patient TEXT NOT NULL, subject TEXT NOT NULL, image TEXT NOT NULL, day TEXT NOT NULL,
-    own TEXT NOT NULL, label TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS instances (
-    uid TEXT PRIMARY KEY, study TEXT NOT NULL, series TEXT NOT NULL, modality TEXT NOT NULL, bytes INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, source TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS by_study ON instances (study, uid);
-CREATE TABLE IF NOT EXISTS diagnoses (
-    source TEXT NOT NULL, subject TEXT NOT NULL, image TEXT NOT NULL, day TEXT NOT NULL, label TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS by_subject ON diagnoses (subject);
-CREATE INDEX IF NOT EXISTS by_image ON diagnoses (image);
-"""
+_A_PAGE = 1000
+_LOST = "its images were lost from the cohort, and it was not there to be imported again"
 
 
 @dataclass(frozen=True)
@@ -93,12 +80,7 @@ class Store:
         self.folder = folder
         self._writing = writing
         self._uncommitted = 0
-        if writing:
-            (folder / _STUDIES).mkdir(parents=True, exist_ok=True)
-        uri = f"{(folder / _INDEX).as_uri()}?mode={'rwc' if writing else 'ro'}"
-        self._db = sqlite3.connect(uri, uri=True)
-        if writing:
-            self._db.executescript(_SCHEMA)
+        self._db = opened(folder, writing)
 
     def __enter__(self) -> Self:
         return self
@@ -114,44 +96,121 @@ class Store:
         return self.folder / "unpacked"
 
     def begin(self) -> None:
-        """The cohort is not whole from now until `finish`; what an interrupted import left is swept away."""
+        """The cohort is not whole from now until `finish`; what an interrupted import left is swept away, and what came
+        from sources of which something was lost is forgotten, so that they are imported again."""
         (self.folder / _SUMMARY).unlink(missing_ok=True)
+        (self.folder / STUDIES).mkdir(exist_ok=True)
         shutil.rmtree(self.room, ignore_errors=True)
         self.room.mkdir()
+        for name in self._lost():
+            archive = self._db.execute("SELECT archive FROM sources WHERE name = ?", (name,)).fetchone()
+            self.forget(name)
+            row = (name, archive[0] if archive else "", "", "", _LOST)
+            self._db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?)", row)
+            if archive:
+                self._db.execute("UPDATE sources SET stamp = '' WHERE name = ?", archive)  # it is opened again
+
+    def _lost(self) -> Iterator[str]:
+        """Sources of which an instance is not there, or not as long as it was."""
+        last = ""
+        query = "SELECT uid, study, bytes, source FROM instances WHERE uid > ? ORDER BY uid LIMIT ?"
+        while some := self._db.execute(query, (last, _A_PAGE)).fetchall():
+            yield from dict.fromkeys(source for uid, study, size, source in some if self._size(study, uid) != size)
+            last = some[-1][0]
+
+    def _size(self, study: str, uid: str) -> int | None:
+        try:
+            return self._path(study, uid).stat().st_size
+        except FileNotFoundError:
+            return None
 
     def knows(self, source: Source) -> bool:
         """Whether the source was imported before, and has not changed since; one that was left out may do now."""
         row = self._db.execute("SELECT stamp FROM sources WHERE name = ? AND why IS NULL", (source.name,)).fetchone()
         return row is not None and row[0] == source.stamp
 
-    def tell(self, name: str, stamp: str, why: str | None) -> None:
-        """A source has been looked at: it is imported, or left out and why."""
-        self._db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (name, stamp, why))
+    def has_changed(self, source: Source) -> bool:
+        """Whether the source was looked at before, and was another one then."""
+        row = self._db.execute("SELECT stamp FROM sources WHERE name = ?", (source.name,)).fetchone()
+        return row is not None and row[0] != source.stamp
+
+    def forget(self, name: str) -> None:
+        """Away with all that came from a source, or from what was in it."""
+        members = "SELECT name FROM sources WHERE archive = ? LIMIT ?"
+        while some := self._db.execute(members, (name, _A_PAGE)).fetchall():
+            for (member,) in some:
+                self._forget_one(member)
+        self._forget_one(name)
+
+    def _forget_one(self, name: str) -> None:
+        for study, uid in self._db.execute("SELECT study, uid FROM instances WHERE source = ?", (name,)).fetchall():
+            path = self._path(study, uid)
+            path.unlink(missing_ok=True)
+            self._db.execute("DELETE FROM instances WHERE uid = ?", (uid,))
+            if self._db.execute("SELECT 1 FROM instances WHERE study = ? LIMIT 1", (study,)).fetchone() is None:
+                self._db.execute("DELETE FROM studies WHERE uid = ?", (study,))
+                with suppress(OSError):  # something else lies in it
+                    path.parent.rmdir()
+        self._db.execute("DELETE FROM diagnoses WHERE source = ?", (name,))
+        self._db.execute("DELETE FROM sources WHERE name = ?", (name,))
+
+    def tell(self, source: Source, why: str | None, content: str = "") -> None:
+        """A source has been looked at: it is imported, or left out and why. `content` is what `refuse_copy` knows it
+        by."""
+        row = (source.name, source.archive, source.stamp, content, why)
+        self._db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?)", row)
         self._uncommitted += 1
         if self._uncommitted >= _A_TRANSACTION:
             self._db.commit()
             self._uncommitted = 0
 
+    def leave_out(self, name: str, archive: str, why: str) -> None:
+        """Something that is no source at all."""
+        self._db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, '', '', ?)", (name, archive, why))
+
+    def refuse_copy(self, source: Source, content: str) -> None:
+        """Raises LeftOut where the same content is there already from elsewhere: the UIDs of images that are made here
+        are those of their dataset, and would not show it."""
+        query = "SELECT name FROM sources WHERE content = ? AND content != '' AND name != ? AND why IS NULL"
+        if there := self._db.execute(query, (content, source.name)).fetchone():
+            raise LeftOut(f"a double: byte for byte the same as {there[0]}, which is there already")
+
+    def dataset(self, root: str) -> str:
+        """What a dataset is called in UIDs: as its folder, and no other dataset of the cohort is called so."""
+        found = self._db.execute("SELECT name FROM datasets WHERE root = ?", (root,)).fetchone()
+        if found is None:
+            base = PurePosixPath(root).name
+            taken = "SELECT 1 FROM datasets WHERE name = ?"
+            names = (base if number == 1 else f"{base} {number}" for number in count(1))
+            found = (next(name for name in names if self._db.execute(taken, (name,)).fetchone() is None),)
+            self._db.execute("INSERT INTO datasets VALUES (?, ?)", (root, *found))
+        return str(found[0])
+
     def keep_file(self, instance: Instance, source: Source) -> None:
-        """Keep a DICOM file as it is: as a hard link where that can be, else a copy. Raises LeftOut for a double."""
-        size, digest = _digest(source.path)
+        """Keep a DICOM file as it is: as a hard link where that can be, else a copy. Raises LeftOut for a double,
+        CannotHere where the cohort's own disk fails."""
+        size, digest = disk.digest(source.path)
         if self._is_new(instance, source, digest):
-            with _draft(self._target(instance)) as draft:
-                _link(source.path, draft)
+            with disk.draft(self._target(instance)) as draft:
+                disk.link(source.path, draft)
             self._insert(instance, source, size, digest)
 
     def keep_bytes(self, instance: Instance, source: Source, content: bytes) -> None:
-        """Keep an image that was made here from a source. Raises LeftOut for a double."""
+        """Keep an image that was made here from a source. Raises as `keep_file`."""
         digest = hashlib.sha256(content).hexdigest()
         if self._is_new(instance, source, digest):
-            with _draft(self._target(instance)) as draft:
+            with disk.draft(self._target(instance)) as draft, disk.own_disk(draft):
                 draft.write_bytes(content)
             self._insert(instance, source, len(content), digest)
 
+    def _path(self, study: str, uid: str) -> Path:
+        return self.folder / STUDIES / study / f"{uid}.dcm"
+
     def _target(self, instance: Instance) -> Path:
-        folder = self.folder / _STUDIES / instance.study
-        folder.mkdir(exist_ok=True)
-        return folder / f"{instance.sop}.dcm"
+        path = self._path(instance.study, instance.sop)
+        with disk.own_disk(path):
+            path.parent.mkdir(exist_ok=True)
+        return path
 
     def _is_new(self, instance: Instance, source: Source, digest: str) -> bool:
         """Whether it has to be kept; False where it is, from this very source, and the same. Raises LeftOut where it is
@@ -171,46 +230,35 @@ class Store:
 
     def _insert(self, instance: Instance, source: Source, size: int, digest: str) -> None:
         one = instance
+        self.dataset(source.dataset)
         self._db.execute(
-            "INSERT INTO studies VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET own = excluded.own "
-            "WHERE own = ''",
-            (one.study, one.patient, tables.subject(one.subject), one.image, one.day, one.label, one.label),
+            "INSERT INTO studies VALUES (?, ?, ?, ?, ?, ?, '', '') ON CONFLICT (uid) DO NOTHING",
+            (one.study, one.patient, tables.subject(one.subject), source.dataset, one.image, one.day),
         )
-        row = (one.sop, one.study, one.series, one.modality, size, digest, source.name)
-        self._db.execute("INSERT OR REPLACE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        row = (one.sop, one.study, one.series, one.modality, one.label, size, digest, source.name)
+        self._db.execute("INSERT OR REPLACE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
-    def diagnose(self, source: str, rows: Iterator[tuple[str, str, str, str]]) -> None:
-        """Take a table of diagnoses in place of what it said before: subject, image, day, label."""
-        self._db.execute("DELETE FROM diagnoses WHERE source = ?", (source,))
-        self._db.executemany("INSERT INTO diagnoses VALUES (?, ?, ?, ?, ?)", ((source, *row) for row in rows))
+    def diagnose(self, source: Source, rows: Iterator[tuple[str, str, str, str]]) -> None:
+        """Take a table of diagnoses in place of what it said before: subject, image, day, label. One that was imported
+        by itself is of the dataset that it lies in, or of none."""
+        dataset = source.dataset
+        if source.alone:
+            query = "SELECT root FROM datasets WHERE instr(?, root || '/') = 1 ORDER BY length(root) DESC"
+            around = self._db.execute(query, (dataset,)).fetchone()
+            dataset = around[0] if around else ""
+        self._db.execute("DELETE FROM diagnoses WHERE source = ?", (source.name,))
+        self._db.executemany(
+            "INSERT INTO diagnoses VALUES (?, ?, ?, ?, ?, ?)", ((source.name, dataset, *row) for row in rows)
+        )
 
     def finish(self) -> Imported:
         """Give each study its label, and declare the cohort whole."""
-        self._label()
+        labelling.label_all(self._db)
         self._db.commit()
         found = self._summary()
         shutil.rmtree(self.room, ignore_errors=True)
         write_whole(self.folder / _SUMMARY, json.dumps(asdict(found), indent=1).encode())
         return found
-
-    def _label(self) -> None:
-        """What the files say themselves goes before what a table says; of its rows, those of the image before those of
-        the subject, and of these those nearest in time.
-        """
-        last = ""
-        while some := self._db.execute(
-            "SELECT uid, subject, image, day, own FROM studies WHERE uid > ? ORDER BY uid LIMIT 1000", (last,)
-        ).fetchall():
-            for uid, subject, image, day, own in some:
-                said = own or tables.chosen(day, self._said("image", image))
-                label = said or tables.chosen(day, self._said("subject", subject))
-                self._db.execute("UPDATE studies SET label = ? WHERE uid = ?", (label, uid))
-            last = some[-1][0]
-
-    def _said(self, column: str, value: str) -> list[tuple[str, str]]:
-        if not value:
-            return []
-        return self._db.execute(f"SELECT day, label FROM diagnoses WHERE {column} = ?", (value,)).fetchall()  # noqa: S608 - one of two names
 
     def _summary(self) -> Imported:
         digest = hashlib.sha256()
@@ -245,31 +293,4 @@ class Store:
     def files(self, study: str) -> Iterator[tuple[Path, str]]:
         """The files of a study, and their digests."""
         for uid, digest in self._db.execute("SELECT uid, sha256 FROM instances WHERE study = ? ORDER BY uid", (study,)):
-            yield self.folder / _STUDIES / study / f"{uid}.dcm", digest
-
-
-def _digest(path: Path) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-    return size, digest.hexdigest()
-
-
-@contextmanager
-def _draft(target: Path) -> Iterator[Path]:
-    """A file beside `target` that takes its place once the block has ended well."""
-    draft = target.with_suffix(".part")
-    draft.unlink(missing_ok=True)
-    yield draft
-    draft.replace(target)
-    draft.unlink(missing_ok=True)  # of two links to one file, rename leaves both
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source.resolve(), target)
-    except OSError:  # another file system, one without links, or another user's file
-        with source.open("rb") as file, target.open("wb") as copy:
-            shutil.copyfileobj(file, copy, _CHUNK_BYTES)
+            yield self._path(study, uid), digest

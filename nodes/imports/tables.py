@@ -3,6 +3,7 @@ columns."""
 
 import csv
 import datetime as dt
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ _WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("ad", "dementia", "alzheimers", "alzheimersdisease", "alzheimerdisease"), "ad"),
 }
 _CONVERSION: Final = re.compile(r".*\bto\b")  # "MCI to Dementia": it is dementia now
+_ADNI: Final = re.compile(r"\d{3}_s_\d{4,5}")
 _DAYS: Final = ("%Y-%m-%d", "%m/%d/%Y", "%Y%m%d", "%Y/%m/%d")
 
 
@@ -33,6 +35,11 @@ def label(written: str) -> str:
 def subject(written: str) -> str:
     """A subject as it is compared: `sub-01` is `01`."""
     return written.strip().casefold().removeprefix("sub-")
+
+
+def is_worldwide(compared: str) -> bool:
+    """Whether a subject, as it is compared, is numbered once for all datasets there are: ADNI's 002_S_0295."""
+    return bool(_ADNI.fullmatch(compared))
 
 
 def image(written: str) -> str:
@@ -51,23 +58,38 @@ def day(written: str) -> str:
 
 
 def rows(path: Path, name: str) -> Iterator[tuple[str, str, str, str]]:
-    """Subject, image, day and label of each row that has a label. Raises LeftOut for a table of other things."""
+    """Subject, image, day and label of each row that has a label. Raises LeftOut for a table of other things, and at
+    the end of one that was cut: then none of it counts.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter="\t" if name.casefold().endswith(".tsv") else ",")
-            columns = _Columns(next(reader, []))
+            delimiter = "\t" if name.casefold().endswith(".tsv") else ","
+            reader = csv.reader(file, delimiter=delimiter, strict=True)  # strict: a quote that is not closed is told
+            row = next(reader, [])
+            columns = _Columns(row)
             for row in reader:
                 found = columns.of(row)
                 if found is not None:
                     yield found
+            if not _is_ended(path) and columns.may_lack_some(row):
+                raise LeftOut(
+                    "truncated: its last line has no end, and may lack some of it; add a line end if it is whole"
+                )
     except (UnicodeDecodeError, csv.Error) as error:
         raise LeftOut(f"a table that cannot be read ({error})") from error
+
+
+def _is_ended(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) in b"\r\n"
 
 
 class _Columns:
     """Where a table has what."""
 
     def __init__(self, head: Sequence[str]) -> None:
+        self._last = len(head) - 1
         places = {_plain(name): place for place, name in reversed(list(enumerate(head)))}
         self._subject, self._image, self._diagnosis, self._day = (
             next((places[name] for name in names if name in places), None)
@@ -77,6 +99,11 @@ class _Columns:
             raise LeftOut(
                 "no image, and no table of diagnoses (a subject's or image's column and one like 'diagnosis')"
             )
+
+    def may_lack_some(self, row: Sequence[str]) -> bool:
+        """Whether something that is read here may be missing at the end of a row."""
+        read = (self._subject, self._image, self._diagnosis, self._day)
+        return len(row) <= self._last or self._last in read
 
     def of(self, row: Sequence[str]) -> tuple[str, str, str, str] | None:
         said = label(_cell(row, self._diagnosis))

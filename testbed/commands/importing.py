@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emulator.errors import WrongInput
+from emulator.topology.words import Stock
 from testbed import progress
 from testbed.completion import complete_cohorts
 from testbed.output import document, people
@@ -74,6 +75,8 @@ def _show(name: str, found: "Outcome", json: bool) -> None:
     out, cohort = people(json), found.cohort
     out.print(f"{name}: {counted(cohort.studies, 'study')}, {cohort.instances:,} instances, {octets(cohort.bytes)}")
     out.print(f"labels: {_listed(cohort.labels, 'without a label')}")
+    if aside := Stock(cohort.content, cohort.labels).aside:
+        out.print(f"the {counted(aside, 'study')} without a label will be no site's: nothing can be learnt from them")
     out.print(f"studies by modality: {_listed(cohort.modalities, 'without one')}")
     if found.known:
         out.print(f"{counted(found.known, 'file')} known already")
