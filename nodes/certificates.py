@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -66,7 +66,7 @@ class Authority:
         return self._issued(f"client-{_told(name, ())}", name, ExtendedKeyUsageOID.CLIENT_AUTH, names)
 
     def _issued(self, file: str, name: str, purpose: x509.ObjectIdentifier, names: Sequence[x509.GeneralName]) -> Pair:
-        with _locked(self._folder):
+        with _writable(self._folder), _locked(self._folder):
             kept = _kept(self._folder, file)
             if kept and self._signed(kept):
                 return kept
@@ -105,13 +105,11 @@ def authority(folder: Path) -> Authority:
 
     Raises CannotHere where the folder cannot be written, or holds something else.
     """
-    try:
+    with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _locked(folder):
             kept = _kept(folder, "ca")
             return Authority(folder, kept if kept and _fresh(_certificate(kept)) else _founded(folder))
-    except OSError as error:
-        raise CannotHere(f"{folder} cannot hold certificates ({error.strerror}); make it writable") from error
 
 
 def of_home() -> Authority:
@@ -170,7 +168,7 @@ def _told(name: str, addresses: Sequence[str]) -> str:
 
 
 def _keep(folder: Path, file: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pair:
-    """The key first, so that a certificate which is there has one."""
+    """One after the other: whoever is killed between the two leaves a pair that does not match, which is none."""
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     write_whole(folder / f"{file}.key", pem)
     (folder / f"{file}.key").chmod(0o600)
@@ -179,7 +177,20 @@ def _keep(folder: Path, file: str, certificate: x509.Certificate, key: ec.Ellipt
 
 
 def _kept(folder: Path, file: str) -> Pair | None:
-    return _read(folder, file) if (folder / f"{file}.pem").exists() else None
+    """The pair, if both halves are there and of each other."""
+    try:
+        pair = _read(folder, file)
+    except FileNotFoundError:
+        return None
+    return pair if _match(pair) else None
+
+
+def _match(pair: Pair) -> bool:
+    try:
+        key = serialization.load_pem_private_key(pair.key_pem.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return key.public_key() == _certificate(pair).public_key()
 
 
 def _read(folder: Path, file: str) -> Pair:
@@ -200,6 +211,14 @@ def _fresh(certificate: x509.Certificate) -> bool:
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotHere(f"{folder} cannot hold certificates ({error.strerror}); make it writable") from error
 
 
 @contextmanager

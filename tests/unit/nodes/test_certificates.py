@@ -107,3 +107,31 @@ def test_openssl_accepts_the_chain(signing: Authority) -> None:
     argv = ["openssl", "verify", "-x509_strict", "-CAfile", str(signing.certificate_path), "-verify_ip", ADDRESS]
     done = subprocess.run([*argv, str(pair.certificate_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("lost", ["server-*.key", "server-*.pem", "ca.key"])
+def test_half_a_pair_is_none_and_is_made_anew(tmp_path: Path, lost: str) -> None:
+    folder = tmp_path / "certificates"
+    authority(folder).server("pacs.lyon", [ADDRESS])
+    next(folder.glob(lost)).unlink()
+    again = authority(folder)
+    shaken(again, again.server("pacs.lyon", [ADDRESS]), ADDRESS)
+
+
+@pytest.mark.parametrize("kind", ["server-*", "ca"])
+def test_a_key_that_is_not_its_certificates_is_made_anew(tmp_path: Path, kind: str) -> None:
+    """As after a kill between the two, where an older certificate was there."""
+    folder, other = tmp_path / "certificates", tmp_path / "other"
+    for one in (folder, other):
+        authority(one).server("pacs.lyon", [ADDRESS])
+    key = next(folder.glob(f"{kind}.key"))
+    key.write_bytes((other / key.name).read_bytes())
+    again = authority(folder)
+    shaken(again, again.server("pacs.lyon", [ADDRESS]), ADDRESS)
+
+
+def test_a_folder_that_can_no_longer_be_written_is_told(tmp_path: Path) -> None:
+    signing = authority(tmp_path / "certificates")
+    shutil.rmtree(tmp_path / "certificates")
+    with pytest.raises(CannotHere, match="cannot hold certificates"):
+        signing.server("pacs.lyon", [ADDRESS])
