@@ -4,7 +4,7 @@ A program of its own, started by its path with `-c FILE`: it imports nothing of 
 """
 
 import sys
-from configparser import ConfigParser
+from configparser import RawConfigParser
 from typing import Any
 
 from pydicom.uid import UID
@@ -18,7 +18,7 @@ class Entity(AE):
 
     def __init__(self, ae_title: str) -> None:
         super().__init__(ae_title)
-        parser = ConfigParser()
+        parser = RawConfigParser()
         parser.read(sys.argv[-1])
         said = parser["DEFAULT"]
         self.require_called_aet = said["check_called"] == "True"
@@ -46,4 +46,5 @@ class Entity(AE):
 
 if __name__ == "__main__":
     qrscp.AE = Entity
+    qrscp.ConfigParser = RawConfigParser  # else a % in the folder's path would stand for another option's value
     qrscp.main()

@@ -124,10 +124,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     pairs = [(flavour, habit) for flavour in here for habit in HABITS]
     sites = [make(index, *pair) for index, pair in enumerate(pairs, 1)]
     before = os.environ.get("TESTBED_HOME")
-    os.environ["TESTBED_HOME"] = str(tmp_path_factory.mktemp("home"))
+    os.environ["TESTBED_HOME"] = str(tmp_path_factory.mktemp("home") / "100%s")  # which configparser would fill in
     try:
         filled = [site for site in sites if site.pacs.profile == "plain"]
-        baked = cohorts.bake(filled, SEED, tmp_path_factory.mktemp("cache"), quiet)
+        baked = cohorts.bake(filled, SEED, tmp_path_factory.mktemp("cache") / "100%s", quiet)
         storages = {site.pacs.flavour: baked[site.name] for site in filled}
         services = [
             service

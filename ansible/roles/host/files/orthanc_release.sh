@@ -1,7 +1,8 @@
 #!/bin/sh
 # orthanc_release.sh SUITE FOLDER: puts the Orthanc of another Debian suite, its plugins and the libraries that they need
 # into FOLDER, whole or not at all. Nothing is installed: the packages are unpacked, and apt works in folders of its own
-# with the signatures checked as always. The archive is the one that this system's own apt uses.
+# with the signatures checked as always. The archive is the one that this system's own apt uses, and so are proxies, log-ins
+# and whatever else is set in /etc/apt about ways to it.
 set -eu
 suite=$1
 folder=$2
@@ -23,13 +24,19 @@ archive=$(apt-get indextargets --format "\$(REPO_URI)" 'Created-By: Packages' 'O
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 [ -e $keys ] || fail "$keys is missing; apt-get install debian-archive-keyring"
 
-mkdir -p "$workshop/etc/apt.conf.d" "$workshop/etc/preferences.d" "$workshop/lists/partial" "$workshop/archives/partial"
+mkdir -p "$workshop/etc/preferences.d" "$workshop/lists/partial" "$workshop/archives/partial"
 : >"$workshop/status"
 echo "deb [signed-by=$keys] $archive $suite main" >"$workshop/etc/sources.list"
 cat >"$workshop/apt.conf" <<END
-Dir::Etc "$workshop/etc";
 Dir::Etc::sourcelist "$workshop/etc/sources.list";
 Dir::Etc::sourceparts "-";
+Dir::Etc::preferences "-";
+Dir::Etc::preferencesparts "$workshop/etc/preferences.d";
+APT::Default-Release "";
+# What the system does after its own updates is none of our business.
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
 Dir::State "$workshop";
 Dir::State::lists "$workshop/lists";
 Dir::State::status "$workshop/status";
@@ -42,10 +49,10 @@ APT::Install-Recommends "false";
 Acquire::Languages "none";
 Acquire::Retries "3";
 END
-export APT_CONFIG="$workshop/apt.conf" LC_ALL=C.UTF-8
-apt-get update -qq
+export LC_ALL=C.UTF-8
+apt-get -c "$workshop/apt.conf" update -qq # read after the system's own settings
 # shellcheck disable=SC2086  # several words
-apt-get install -qq --yes --download-only $packages >/dev/null
+apt-get -c "$workshop/apt.conf" install -qq --yes --download-only $packages >/dev/null
 
 # Of the packages, only what Orthanc opens: no package's scripts run, and no other program is kept.
 mkdir -p "$workshop/all" "$new"

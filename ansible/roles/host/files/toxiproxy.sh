@@ -1,6 +1,7 @@
 #!/bin/sh
 # toxiproxy.sh VERSION FOLDER UV: builds FOLDER/toxiproxy-server from its Go module, and needs no rights. Any Go from 1.23
 # on will do; where there is none, the locked one is fetched with UV, and lives in FOLDER like all else that is made here.
+# What `go env -w` says of proxies holds here too.
 set -eu
 version=$1
 folder=$2
@@ -23,6 +24,6 @@ if ! new_enough "$go"; then
     go=$folder/go/bin/go
 fi
 export GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS=-modcacherw
-export GOPATH="$folder/path" GOCACHE="$folder/cache" GOBIN="$folder" GOENV=off
+export GOPATH="$folder/path" GOCACHE="$folder/cache" GOBIN="$folder"
 timeout 900 "$go" install -ldflags "-s -w -X $module.Version=$version" "$module/cmd/server@v$version"
 mv "$folder/server" "$folder/toxiproxy-server"
