@@ -14,12 +14,16 @@ from testbed.parameters import Command, json_option
 from testbed.units import counted
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from emulator.topology import Site
     from emulator.worlds import World
     from nodes.probe import Capabilities
+    from testbed.matrix import Row
 
 SILENT = 1
-_WIDEST = 44  # characters of a column: lists of keys go over several lines
+_WIDTH = 120  # characters in all, where nobody says how wide the screen is
+_WIDEST = 27  # characters of a column: lists of keys go over several lines
 _STYLES = {"yes": "green", "no": "yellow"}
 
 
@@ -39,7 +43,8 @@ def command(words: tuple[str, ...], json: bool) -> int:
 
     Services, transfer syntaxes, query keys, paging, limits, habits: found out from each site's worker over HTTP and
     DIMSE, whatever the topology declares. Nothing is stored in a PACS, and nothing changed. Sites whose PACS are of
-    one profile and were found alike share a column; '–' is what could not be found out. Ends with exit code 1 where a
+    one profile and were found alike share a column; what is the same for all comes first, and then the differences,
+    some columns at a time; '–' is what could not be found out. Ends with exit code 1 where a
     PACS does not answer at all. Answers of a whole world are kept with it, and with the runs that start after.
     """
     from testbed import probing
@@ -81,15 +86,25 @@ def _show(sites: "Sequence[Site]", found: "Mapping[str, Capabilities]", json: bo
 
     out = people(json)
     alike = matrix.kinds({site.name: site.pacs.profile for site in sites}, found)
-    shown = table("capability", *(kind.title for kind in alike), left=1 + len(alike))
-    for column in shown.columns[1:]:
-        column.no_wrap, column.overflow, column.max_width = False, "fold", _WIDEST
-    for label, cells in matrix.rows(kind.first for kind in alike):
-        if any(cell != matrix.UNKNOWN for cell in cells):
-            shown.add_row(label, *(Text(cell, style=_STYLES.get(cell, "")) for cell in cells))
-    out.print(shown)
+    rows = [row for row in matrix.rows(kind.first for kind in alike) if matrix.is_told(row)]
+    if len(alike) > 1:
+        same, rows = matrix.shared(rows)
+        out.print(_table([f"all {len(alike)} kinds"], same))
+    titles = [kind.title for kind in alike]
+    for places in matrix.side_by_side(titles, rows, min(out.width, _WIDTH), _WIDEST):
+        part = [(label, [cells[place] for place in places]) for label, cells in rows]
+        out.print(_table([titles[place] for place in places], part))
     for one in found.values():
         for finding in one.findings:
             out.print(finding, soft_wrap=True)
     answering = sum(one.answers for one in found.values())
     out.print(f"{answering} of {len(found)} PACS answer", soft_wrap=True)
+
+
+def _table(titles: Sequence[str], rows: "Sequence[Row]") -> "Table":
+    shown = table("capability", *titles, left=1 + len(titles))
+    for column in shown.columns:
+        column.no_wrap, column.overflow, column.max_width = False, "fold", _WIDEST
+    for label, cells in rows:
+        shown.add_row(label, *(Text(cell, style=_STYLES.get(cell, "")) for cell in cells[: len(titles)]))
+    return shown

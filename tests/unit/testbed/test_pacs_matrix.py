@@ -77,3 +77,16 @@ def test_a_run_gets_the_answers_of_the_pacs_that_it_starts_on_and_of_no_others(t
     assert (run / probing.KEPT).read_bytes() == (world / probing.KEPT).read_bytes()
     probing.hand_on(world, network(3), other)
     assert not (other / probing.KEPT).exists()
+
+
+def test_tables_of_many_pacs_are_no_wider_than_they_may_be_and_every_pacs_is_in_one() -> None:
+    rows = [("syntaxes", ["x" * 40, "yes", "no", "y" * 20, "no"]), ("paging", ["no"] * 4 + ["yes"])]
+    titles = ["one", "a kind with a long name", "three", "four", "five"]
+    for width in (40, 80, 120):
+        places = [*matrix.side_by_side(titles, rows, width, 27)]
+        assert [place for group in places for place in group] == [0, 1, 2, 3, 4]
+        for group in places:
+            longest = [max(len(titles[n]), *(len(cells[n]) for _, cells in rows)) for n in group]
+            assert len(group) == 1 or 10 + sum(min(27, one) + 2 for one in longest) <= width
+    assert matrix.shared(rows) == ([], rows)
+    assert matrix.shared([("same", ["no", "no"])]) == ([("same", ["no", "no"])], [])
