@@ -6,6 +6,6 @@ A check is one function in a file of its own here, registered under the kind of 
 from nodes.curation.curating import curate
 from nodes.curation.findings import Finding, Findings
 from nodes.curation.pulled import curated
-from nodes.curation.reporting import Policy, SiteReport, Verdict, judge
+from nodes.curation.reporting import Policy, Verdict, judge
 
-__all__ = ["Finding", "Findings", "Policy", "SiteReport", "Verdict", "curate", "curated", "judge"]
+__all__ = ["Finding", "Findings", "Policy", "Verdict", "curate", "curated", "judge"]

@@ -1,9 +1,7 @@
-"""What is done about findings, and a site's report of them."""
+"""What is done about findings."""
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from nodes.curation.findings import Findings
 
@@ -34,37 +32,3 @@ def judge(policy: Policy, findings: Findings, unassembled: str = "") -> Verdict:
 def _first(findings: Findings, kind: str) -> str:
     details = [finding.detail for finding in findings.found if finding.kind == kind]
     return details[0] + (f" (and {len(details) - 1} more)" if len(details) > 1 else "")
-
-
-@dataclass
-class SiteReport:
-    """What the curation of one site's studies has found so far."""
-
-    site: str
-    policy: Policy
-    studies: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    dropped: dict[str, str] = field(default_factory=dict)
-    remarks: dict[str, str] = field(default_factory=dict)
-
-    def add(self, study: str, findings: Findings, unassembled: str = "") -> Verdict:
-        """Judge one more study (its UID as it was asked for), and keep what was found."""
-        verdict = judge(self.policy, findings, unassembled)
-        self.studies += 1
-        self.kinds.update(findings.kinds)
-        if verdict.fate == "dropped":
-            self.dropped[study] = verdict.why
-        elif verdict.why:
-            self.remarks[study] = verdict.why
-        return verdict
-
-    def as_json(self) -> Mapping[str, Any]:
-        """`found` counts studies by kind; `dropped` and `remarks` (kept all the same) say why, by study."""
-        return {
-            "site": self.site,
-            "policy": self.policy,
-            "studies": self.studies,
-            "found": dict(sorted(self.kinds.items())),
-            "dropped": dict(sorted(self.dropped.items())),
-            "remarks": dict(sorted(self.remarks.items())),
-        }

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from emulator.topology.resolved import Cohort, Compute, Direction, Link, Pacs, Site
 from nodes.cohorts import scanners, truth
 from nodes.cohorts.oven import Order, studies
-from nodes.curation import Finding, Findings, SiteReport, curate, judge
+from nodes.curation import Finding, Findings, curate, judge
 from nodes.curation.burnt_in_text import lettered
 from nodes.curation.identifying_attributes import identifying_attributes
 from nodes.curation.images import Image
@@ -172,18 +172,3 @@ def test_the_policy_decides_what_becomes_of_a_study_and_says_why() -> None:
     assert [judge(policy, FOUND).fate for policy in ("keep", "drop", "stop")] == ["kept", "dropped", "stop"]  # type: ignore[arg-type]
     assert judge("keep", FOUND).why == "missing-slice: gap (and 1 more)"
     assert judge("keep", FOUND, "no even stack").fate == "dropped"
-
-
-def test_a_site_reports_what_was_found_and_names_every_study_that_was_dropped() -> None:
-    report = SiteReport("lyon", "keep")
-    report.add("1.1", Findings("1.1"))
-    report.add("1.2", FOUND)
-    report.add("1.5", FOUND, "its slices differ")
-    assert report.as_json() == {
-        "site": "lyon",
-        "policy": "keep",
-        "studies": 3,
-        "found": {"missing-slice": 2},
-        "dropped": {"1.5": "missing-slice: gap (and 1 more); its slices differ"},
-        "remarks": {"1.2": "missing-slice: gap (and 1 more)"},
-    }
