@@ -17,6 +17,7 @@ import difflib
 from collections.abc import Iterable
 
 from emulator.errors import CannotHere, TestbedError, WrongInput, WrongState
+from nodes.fetched import Fetched
 
 __all__ = [
     "Busy",
@@ -48,7 +49,9 @@ class NoRoom(CannotHere):
 
 
 class PullFailed(TestbedError):  # noqa: N818 - reads as the sentence it is
-    """A PACS did not give what was asked of it."""
+    """A PACS did not give what was asked of it. `fetched` is what of a study came all the same, where it is known."""
+
+    fetched: Fetched | None = None
 
 
 class Unreadable(PullFailed):

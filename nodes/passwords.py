@@ -11,10 +11,11 @@ from emulator.worlds.home import home
 
 def password(purpose: str) -> str:
     """The password of a purpose (`lyon/pacs`): 32 hexadecimal digits, derived from the home's own secret."""
-    return hmac.digest(_secret(home() / "secret"), purpose.encode(), "sha256").hex()[:32]
+    return hmac.digest(kept_secret(home() / "secret"), purpose.encode(), "sha256").hex()[:32]
 
 
-def _secret(kept: Path) -> bytes:
+def kept_secret(kept: Path) -> bytes:
+    """The secret in a file, which is made where there is none, for this user only. Raises CannotHere."""
     try:
         draft = kept.with_name(f"{kept.name}.{os.getpid()}")
         if not kept.exists():

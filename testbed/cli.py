@@ -38,6 +38,7 @@ NAMES = (
     "cost",
     "report",
     "import",
+    "deidentify",
     "fill",
     "demo",
     "completion",

@@ -15,7 +15,7 @@ from typing import Any
 import trainer
 from emulator.errors import TestbedError, WrongState
 from emulator.topology import Training
-from emulator.worlds import World
+from emulator.worlds import World, home
 from testbed.following import followed
 from testbed.launching import WORKERS, composed, recomposed
 from testbed.output import complain
@@ -116,7 +116,10 @@ class _Trainer:
                 self._process = world.run(
                     "hub",
                     [sys.executable, "-m", "trainer.launch", str(config)],
-                    env={"PYTHONPATH": str(Path(trainer.__file__).parent.parent)},  # also from a bare checkout
+                    env={
+                        "PYTHONPATH": str(Path(trainer.__file__).parent.parent),  # also from a bare checkout
+                        "TESTBED_HOME": str(home()),  # whose secret makes pseudonyms, whoever brought the world up
+                    },
                     cwd=str(config.parent),
                     stdin=subprocess.DEVNULL,
                     stdout=writes,

@@ -64,5 +64,12 @@ class Done(_Message):
     pulls: list[Fetched] = []
 
 
-StageMessage = Annotated[Ask | Done, Field(discriminator="say")]
-stage_message: TypeAdapter[Ask | Done] = TypeAdapter(StageMessage)
+class Failed(_Message):
+    """On the stage: a worker did not get through a gate; what it had pulled by then. Why, it tells the hub."""
+
+    say: Literal["failed"] = "failed"
+    pulls: list[Fetched]
+
+
+StageMessage = Annotated[Ask | Done | Failed, Field(discriminator="say")]
+stage_message: TypeAdapter[Ask | Done | Failed] = TypeAdapter(StageMessage)

@@ -311,6 +311,11 @@ class TrainingDocument(Form):
         description="look each study through, and where something is found keep it if it can be assembled, drop it, or "
         "stop the site; left out, nobody looks",
     )
+    deidentify: bool = Field(
+        default=False,
+        description="take out of each study whom it is of, as it is pulled (PS3.15's basic profile), before anything "
+        "else is done with it; the record names studies by new UIDs",
+    )
 
 
 class Document(Form):

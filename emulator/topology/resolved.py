@@ -296,7 +296,7 @@ class Training:
 
     `clock` says whether modelled computing is jumped over (`emulated`) or waited for (`real`). `curation` says what
     findings in a study lead to: it stays where it can be assembled (`keep`), is left out (`drop`), or the site's pull
-    fails (`stop`); None: nobody looks.
+    fails (`stop`); None: nobody looks. `deidentify`: studies lose whom they are of as they are pulled.
     """
 
     task: str
@@ -310,6 +310,7 @@ class Training:
     options: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = "emulated"
     curation: Curation | None = None
+    deidentify: bool = False
 
 
 @dataclass(frozen=True)

@@ -103,14 +103,15 @@ class Image:
 
 def look(data: Data) -> Image:
     """A file, decoded. Raises Unreadable where it is no DICOM file."""
-    texts = _texts(data)
+    texts = header(data)
     try:
         return Image(texts, frames(data), "")
     except Unreadable as error:
         return Image(texts, _placed(data), str(error))
 
 
-def _texts(data: Data) -> dict[str, str]:
+def header(data: Data) -> dict[str, str]:
+    """What its header says, of what is looked at here. Raises Unreadable where it is no DICOM file."""
     try:
         return _quick_texts(data)
     except NotFollowed:

@@ -7,6 +7,7 @@ from nodes.curation.reporting import Policy, judge
 from nodes.errors import PullFailed, Unreadable
 from nodes.fetched import Fetched
 from nodes.pull.client import Client
+from nodes.pull.elements import Data
 from nodes.pull.studies import Study
 
 
@@ -16,10 +17,20 @@ def curated(client: Client, uid: str, policy: Policy) -> tuple[Study | None, Fet
     Raises PullFailed where the policy is to stop, and where the study can't be had at all.
     """
     holding, made, fetched = client.made(uid)
-    findings = curate(data for _, data in holding.views())
+    findings = curate(_seen(client, data) for _, data in holding.views())
     study, unassembled = (None, str(made)) if isinstance(made, Unreadable) else (made, "")
     verdict = judge(policy, findings, unassembled)
     if verdict.fate == "stop":
-        raise PullFailed(f"study {uid}: curation stops at it: {verdict.why}")
+        error = PullFailed(f"study {uid}: curation stops at it: {verdict.why}")
+        error.fetched = fetched
+        raise error
     told = replace(fetched, fate=verdict.fate, remark=verdict.why)
     return (study if verdict.fate == "kept" else None), told
+
+
+def _seen(client: Client, data: Data) -> Data:
+    """As the client sees it; what it can't see through is a finding of its own."""
+    try:
+        return client.seen(data)
+    except Unreadable:
+        return data

@@ -7,10 +7,8 @@ docs/decisions/0018.
 import hashlib
 import hmac
 import io
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import pydicom
@@ -20,10 +18,10 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.tag import BaseTag
 
-from nodes.curation.burnt_in_text import burnt_in_text
-from nodes.curation.images import look
+from nodes.deidentification.dates import Dates, days_back, is_of_visits, moved
 from nodes.dicom import labels
 from nodes.errors import Unreadable, WrongInput
+from nodes.pull.elements import Data
 from nodes.pull.identity import REFUSALS
 
 Action: TypeAlias = Literal["remove", "empty", "dummy", "uid"]
@@ -49,28 +47,35 @@ _SHORTEST_SECRET = 16
 _STANDARD_UIDS: Final = "1.2.840.10008."
 
 
-def deidentify(data: bytes, secret: bytes) -> bytes:
+def deidentify(data: Data, secret: bytes, dates: Dates = "remove") -> bytes:
     """A DICOM file without whom it is of. Pixels stay as they are, and are not looked at.
 
     UIDs and the patient are replaced by what `secret` (16 bytes at least) makes of them: the same secret gives the same
     ones, so that the files of a study, and the studies of a patient, stay together. The label stays, as its code
-    alone. Raises Unreadable for what is no DICOM file, WrongInput for a short secret.
+    alone. `dates` go, or are all moved back by as many days, other ones for each patient (`shift`: the profile's
+    Retain Longitudinal Temporal Information with Modified Dates Option). Raises Unreadable for what is no DICOM file,
+    WrongInput for a short secret.
     """
-    if len(secret) < _SHORTEST_SECRET:
-        raise WrongInput(f"a secret of {len(secret)} bytes can be guessed; it needs {_SHORTEST_SECRET} at least")
+    refuse_short(secret)
     try:
         dataset = pydicom.dcmread(io.BytesIO(data))
         label = labels.codes(dataset)
         patient = str(dataset.get("PatientID", ""))
-        _clean(dataset, secret)
+        _clean(dataset, secret, days_back(patient, secret) if dates == "shift" else None)
         _name(dataset, secret, patient)
         _keep_label(dataset, label)
-        _declare(dataset)
+        _declare(dataset, dates)
         return _written(dataset)
     except REFUSALS as error:
         raise Unreadable(
             f"{len(data)} bytes that can't be read as DICOM, and so not de-identified ({error})"
         ) from error
+
+
+def refuse_short(secret: bytes) -> None:
+    """Raises WrongInput for a secret that can be guessed."""
+    if len(secret) < _SHORTEST_SECRET:
+        raise WrongInput(f"a secret of {len(secret)} bytes can be guessed; it needs {_SHORTEST_SECRET} at least")
 
 
 def new_uid(old: str, secret: bytes) -> str:
@@ -83,48 +88,19 @@ def new_uid(old: str, secret: bytes) -> str:
     return f"2.25.{int.from_bytes(number)}"
 
 
-@dataclass
-class Exported:
-    """How many files an export has `written`, and which it has `left_out`, with why."""
-
-    written: int = 0
-    left_out: dict[str, str] = field(default_factory=dict)
-
-
-def export(files: Iterable[Path], target: Path, secret: bytes) -> Exported:
-    """De-identify files into a folder, under their new UIDs.
-
-    What is no DICOM, and what has text in its pixels (or owns up to it), is left out. Raises WrongInput for a short
-    secret, OSError where the folder can't be written.
-    """
-    target.mkdir(parents=True, exist_ok=True)
-    exported = Exported()
-    for path in files:
-        data = path.read_bytes()
-        try:
-            image = look(data)
-            written = list(burnt_in_text(image))
-            if written:
-                exported.left_out[str(path)] = f"burnt-in text: {written[0]}"
-                continue
-            (target / f"{new_uid(image.instance, secret)}.dcm").write_bytes(deidentify(data, secret))
-            exported.written += 1
-        except Unreadable as error:
-            exported.left_out[str(path)] = str(error)
-    return exported
-
-
-def _clean(dataset: Dataset, secret: bytes) -> None:
-    """Do to each element, however deep it is nested, what the table says."""
+def _clean(dataset: Dataset, secret: bytes, back: int | None) -> None:
+    """Do to each element, however deep it is nested, what the table says; move dates `back` so many days, if any."""
     for element in list(_readable(dataset)):
         action = "remove" if element.tag.is_private else _action(element.tag)
+        if back is not None and not element.tag.is_private and is_of_visits(element) and moved(element, back):
+            continue
         if action == "remove":
             del dataset[element.tag]
         elif action == "empty":  # sequences too: what their items say need not stand in the table
             element.clear()
         elif element.VR == "SQ":
             for item in element.value:
-                _clean(item, secret)
+                _clean(item, secret, back)
                 if action == "dummy":
                     _replace_all(item)
         elif action == "uid" or element.VR == "UI":
@@ -207,15 +183,18 @@ def _keep_label(dataset: Dataset, found: labels.Codes) -> None:
         dataset.AdmittingDiagnosesCodeSequence = [labels.code(value, meaning)]
 
 
-def _declare(dataset: Dataset) -> None:
+def _declare(dataset: Dataset, dates: Dates) -> None:
     """Say what was done (PS3.15, E.1.1 and CID 7050)."""
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "PS3.15 Basic Profile; one coded diagnosis kept"
     options = [labels.code("113100", "Basic Application Confidentiality Profile", "DCM")]
     if "AdmittingDiagnosesCodeSequence" in dataset:
         options.append(labels.code("113105", "Clean Descriptors Option", "DCM"))
+    if dates == "shift":
+        meaning = "Retain Longitudinal Temporal Information Modified Dates Option"
+        options.append(labels.code("113107", meaning, "DCM"))
     dataset.DeidentificationMethodCodeSequence = options
-    dataset.LongitudinalTemporalInformationModified = "REMOVED"
+    dataset.LongitudinalTemporalInformationModified = "MODIFIED" if dates == "shift" else "REMOVED"
 
 
 def _written(dataset: FileDataset) -> bytes:

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Protocol, Self
 
 from nodes.endpoints import Endpoint
 from nodes.errors import Cut, Declined, PullFailed, Unreadable
 from nodes.fetched import Fetched
 from nodes.pull import c_get, c_move, wado_rs, ways
+from nodes.pull.elements import Data
 from nodes.pull.intake import Intake
 from nodes.pull.links import Links
 from nodes.pull.listing import Entry, StudyEntry
@@ -23,13 +24,27 @@ _MOST_AGAIN = 3
 """Damaged instances of one study that are fetched once more: where more are, the archive has them so."""
 
 
+class Lens(Protocol):
+    """What becomes of a file, and of a UID, before anybody looks at it."""
+
+    def file(self, data: Data) -> Data:
+        """The file as it is looked at; raises Unreadable."""
+
+    def uid(self, old: str) -> str:
+        """What a UID is called then."""
+
+
 class Client:
     """Pulls studies from one PACS into a store. A context manager; blocking.
 
-    What a PACS can't do is found out once, by trying it, and remembered for as long as the client lives.
+    What a PACS can't do is found out once, by trying it, and remembered for as long as the client lives. What comes is
+    looked at through a `lens`, if there is one; the store keeps what came.
     """
 
-    def __init__(self, endpoint: Endpoint, store: Store, patience: Patience | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, store: Store, patience: Patience | None = None, lens: Lens | None = None
+    ) -> None:
+        self._lens = lens
         self._endpoint = endpoint
         self._store = store
         self._patience = patience or Patience()
@@ -38,6 +53,8 @@ class Client:
         self._ways: dict[str, ways.Way] = {}
         self.refusals: dict[str, str] = {}
         """Ways that this PACS does not offer, and how that showed."""
+        self.odd: list[str] = []
+        """Studies that its list holds and that can't be asked for, in words."""
 
     def __enter__(self) -> Self:
         return self
@@ -52,13 +69,13 @@ class Client:
     def studies(self) -> list[str]:
         """The UIDs of all studies, sorted; raises PullFailed."""
         try:
-            listed = self._listed()
+            listed, self.odd = self._listed()
         except PullFailed as error:
             raise PullFailed(f"{self._endpoint.site}: {error}") from error
         self._expected = {entry.uid: entry.instances for entry in listed}
         return list(self._expected)
 
-    def _listed(self) -> list[StudyEntry]:
+    def _listed(self) -> tuple[list[StudyEntry], list[str]]:
         tries = Tries(self._patience)
         while True:
             try:
@@ -73,7 +90,9 @@ class Client:
         """
         _, made, fetched = self.made(uid)
         if isinstance(made, Unreadable):
-            raise Unreadable(f"{self._endpoint.site}: study {uid}: {made}") from made
+            error = Unreadable(f"{self._endpoint.site}: study {uid}: {made}")
+            error.fetched = fetched
+            raise error from made
         return made, fetched
 
     def made(self, uid: str) -> tuple[Holding, Study | Unreadable, Fetched]:
@@ -84,7 +103,7 @@ class Client:
         again: set[str] = set()
         while True:
             try:
-                return holding, assembled(holding), fetched
+                return holding, self._assembled(holding), fetched
             except Damaged as damaged:
                 if damaged.instance in again or len(again) == _MOST_AGAIN:
                     return holding, damaged, fetched
@@ -94,6 +113,19 @@ class Client:
                 fetched = _together(fetched, more)
             except Unreadable as error:
                 return holding, error, fetched
+
+    def seen(self, data: Data) -> Data:
+        """A file as it is looked at; raises Unreadable."""
+        return data if self._lens is None else self._lens.file(data)
+
+    def _assembled(self, holding: Holding) -> Study:
+        assembly = Assembly()
+        for instance, data in holding.views():
+            try:
+                assembly.add(self.seen(data))
+            except Unreadable as error:
+                raise Damaged(instance.uid, error) from error
+        return assembly.study(holding.study if self._lens is None else self._lens.uid(holding.study))
 
     def forget(self, uid: str) -> None:
         """Take a study out of the store."""
@@ -115,11 +147,11 @@ class Client:
                 continue
             why = self._why(failed, intake)
             self._remember(failed)
-            seconds = time.monotonic() - began
-            return holding, Fetched(
-                uid, name, why, len(holding), intake.rx, intake.tx, tries.count, intake.doubled, seconds
-            )
-        raise PullFailed(f"{self._endpoint.site}: study {uid} could not be pulled: {self._why(failed, intake)}")
+            return holding, _fetched(name, why, intake, tries, began)
+        why = self._why(failed, intake)
+        lost = PullFailed(f"{self._endpoint.site}: study {uid} could not be pulled: {why}")
+        lost.fetched = _fetched("", why, intake, tries, began)
+        raise lost
 
     def _why(self, failed: Mapping[str, PullFailed], intake: Intake) -> str:
         """Why the better ways were not it, in their order."""
@@ -180,12 +212,13 @@ class Client:
     def _missing(self, intake: Intake) -> list[Entry] | None:
         """What the PACS has of the study and we have not; None where it does not say what it has."""
         try:
-            listed = self._links.instances(intake.study)
+            listed, odd = self._links.instances(intake.study)
         except Cut:
             raise
         except PullFailed as error:
             intake.noted.append(str(error))
             return None
+        intake.noted += odd
         return [entry for entry in listed if entry.uid not in intake.holding]
 
     def _sound(self, intake: Intake) -> bool:
@@ -193,6 +226,12 @@ class Client:
         expected = self._expected.get(intake.study)
         whole = expected is not None and 0 < len(intake.holding) >= expected
         return whole and not intake.refused and not intake.noted
+
+
+def _fetched(way: str, why: str, intake: Intake, tries: Tries, began: float) -> Fetched:
+    seconds = time.monotonic() - began
+    instances = len(intake.holding)
+    return Fetched(intake.study, way, why, instances, intake.rx, intake.tx, tries.count, intake.doubled, seconds)
 
 
 def _lacking(missing: Sequence[str], intake: Intake) -> str:
@@ -219,14 +258,3 @@ class Damaged(Unreadable):
     def __init__(self, instance: str, why: Unreadable) -> None:
         super().__init__(f"instance {instance}: {why}")
         self.instance = instance
-
-
-def assembled(holding: Holding) -> Study:
-    """A study from its instances; raises Damaged, and Unreadable where they don't make one."""
-    assembly = Assembly()
-    for instance, data in holding.views():
-        try:
-            assembly.add(data)
-        except Unreadable as error:
-            raise Damaged(instance.uid, error) from error
-    return assembly.study(holding.study)

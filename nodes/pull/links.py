@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from nodes.endpoints import Endpoint
-from nodes.errors import Busy, Cut, PullFailed
+from nodes.errors import Busy, Cut, PullFailed, Unreadable
 from nodes.pull.dimse.association import FIND, GET, Association
 from nodes.pull.dimse.destination import Destination
 from nodes.pull.dimse.query import Finder
@@ -77,19 +77,22 @@ class Links:
             found.append(Finder(lambda: self.association((FIND, GET))))
         return found
 
-    def studies(self) -> list[StudyEntry]:
-        """All studies, from whoever tells them first. Raises PullFailed."""
+    def studies(self) -> tuple[list[StudyEntry], list[str]]:
+        """All studies, from whoever tells them first, and what of the list can't be asked for. Raises PullFailed."""
         return self._told("its studies", lambda lister: lister.studies())
 
-    def instances(self, study: str) -> list[Entry]:
+    def instances(self, study: str) -> tuple[list[Entry], list[str]]:
         """All instances of a study, likewise."""
         return self._told(f"the instances of study {study}", lambda lister: lister.instances(study))
 
-    def _told(self, what: str, ask: Callable[[Lister], list[Told]]) -> list[Told]:
+    def _told(self, what: str, ask: Callable[[Lister], list[Told]]) -> tuple[list[Told], list[str]]:
         failures: list[PullFailed] = []
         for lister in self.listers:
             try:
-                return ask(lister)
+                found, odd = ask(lister), [*dict.fromkeys(lister.odd.told)]
+                if odd and not found:
+                    raise Unreadable(odd[0])
+                return found, odd
             except PullFailed as error:
                 self.hang_up(whole=False)
                 failures.append(error)

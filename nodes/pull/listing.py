@@ -1,7 +1,11 @@
 """What a PACS says that it has: its studies, and the instances of one."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from nodes.errors import Unreadable
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,25 @@ class Entry:
     sop_class: str = ""
 
 
+@dataclass
+class Oddities:
+    """What a list holds and nobody can ask for: things whose UID is none. They must not take the rest with them."""
+
+    told: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def passed_over(self) -> Iterator[None]:
+        """What is unreadable inside is told, and the list goes on."""
+        try:
+            yield
+        except Unreadable as error:
+            self.told.append(str(error))
+
+
 class Lister(Protocol):
-    """Somebody to ask."""
+    """Somebody to ask. What it passed over is in `odd`."""
+
+    odd: Oddities
 
     def studies(self) -> list[StudyEntry]:
         """All studies, each once, sorted by UID; raises PullFailed."""

@@ -12,11 +12,12 @@ import os
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nodes.errors import NoRoom, Unreadable
+from nodes.errors import CannotHere, NoRoom, Unreadable
 
 LARGEST_BYTES: Final = 4 * 2**30
 """An instance beyond is refused: an hour of cine is smaller, and a disk is not endless."""
@@ -52,6 +53,20 @@ def checked_uid(value: str, what: str) -> str:
     return value
 
 
+@contextmanager
+def local_disk(path: Path) -> Iterator[None]:
+    """Trouble inside is that of the worker's own disk: it would look like a cut connection, and be tried again for
+    nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoRoom(f"{path.parent}: no room on this disk for the study that is being pulled") from error
+        raise CannotHere(
+            f"{path}: the worker's own disk fails ({error.strerror}); look at it, and at what this user may do there"
+        ) from error
+
+
 class Pack:
     """A file that instances are appended to, by one writer. Close it.
 
@@ -60,17 +75,21 @@ class Pack:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        with local_disk(path):
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         self._end = 0  # of what is kept
         self._size = 0  # of what is being written
         self._digest = hashlib.sha256()
 
     def close(self) -> None:
         """What was begun and not kept goes; so does a file in which nothing is kept."""
-        self.discard()
-        os.close(self._file)
+        try:
+            self.discard()
+        finally:
+            os.close(self._file)
         if not self._end:
-            self.path.unlink(missing_ok=True)
+            with local_disk(self.path):
+                self.path.unlink(missing_ok=True)
 
     def whole(self, instance_of: "Identified", data: memoryview) -> tuple[Instance, Place]:
         """Keep an instance that is there as a whole: one write."""
@@ -97,7 +116,8 @@ class Pack:
     def discard(self) -> None:
         """Take back what was written and not kept."""
         if self._size:
-            os.ftruncate(self._file, self._end)
+            with local_disk(self.path):
+                os.ftruncate(self._file, self._end)
         self._size, self._digest = 0, hashlib.sha256()
 
     def written(self) -> memoryview:
@@ -112,16 +132,12 @@ class Pack:
 
     def _write_all(self, offset: int, *data: memoryview | bytes) -> None:
         wanted = sum(map(len, data))
-        try:
+        with local_disk(self.path):
             if (done := os.pwritev(self._file, data, offset)) == wanted:
                 return
             rest = memoryview(b"".join(data))  # rare: a signal, or a disk that is full, which the next write says
             while done < wanted:
                 done += os.pwrite(self._file, rest[done:], offset + done)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise NoRoom(f"{self.path.parent}: no room on this disk for the study that is being pulled") from error
-            raise
 
 
 Identified = tuple[str, str, str]
@@ -136,6 +152,11 @@ def _packed(instance: Instance) -> bytes:
 def reopened(path: Path) -> Iterator[tuple[Instance, Place]]:
     """The sound instances of a file that another process wrote. A torn end is cut off; what has changed since it was
     written is dropped."""
+    with local_disk(path):
+        yield from _reopened(path)
+
+
+def _reopened(path: Path) -> Iterator[tuple[Instance, Place]]:
     size, offset = path.stat().st_size, 0
     while head := _read_head(path, offset, size):
         mark, instance = head
@@ -164,16 +185,17 @@ def _read_head(path: Path, offset: int, size: int) -> tuple[bytes, Instance] | N
 
 def drop(place: Place) -> None:
     """The instance there counts no more, now and after a restart."""
-    file = os.open(place.pack, os.O_WRONLY)
-    try:
-        os.pwrite(file, _DROPPED, place.offset - _HEAD.size)
-    finally:
-        os.close(file)
+    with local_disk(place.pack):
+        file = os.open(place.pack, os.O_WRONLY)
+        try:
+            os.pwrite(file, _DROPPED, place.offset - _HEAD.size)
+        finally:
+            os.close(file)
 
 
 def mapped(path: Path) -> memoryview:
     """A file's bytes, read from the disk as they are touched."""
-    with path.open("rb") as file:
+    with local_disk(path), path.open("rb") as file:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from nodes.errors import Unreadable
-from nodes.pull.listing import Entry, StudyEntry
+from nodes.pull.listing import Entry, Oddities, StudyEntry
 from nodes.pull.packs import checked_uid
 from nodes.pull.web import Web
 
@@ -21,14 +21,16 @@ class Qido:
 
     def __init__(self, web: Web) -> None:
         self._web = web
+        self.odd = Oddities()
 
     def studies(self) -> list[StudyEntry]:
         """All studies."""
         found: dict[str, StudyEntry] = {}
         for item in self._pages("/studies", {"includefield": _COUNT}, _STUDY):
-            uid = checked_uid(_text(item, _STUDY), "a study's UID")
-            count = _text(item, _COUNT)
-            found[uid] = StudyEntry(uid, int(count) if count.isascii() and count.isdigit() else None)
+            with self.odd.passed_over():
+                uid = checked_uid(_text(item, _STUDY), "a study's UID")
+                count = _text(item, _COUNT)
+                found[uid] = StudyEntry(uid, int(count) if count.isascii() and count.isdigit() else None)
         return [found[uid] for uid in sorted(found)]
 
     def instances(self, study: str) -> list[Entry]:
@@ -38,9 +40,10 @@ class Qido:
             items = self._ask(f"/studies/{study}/metadata")
         found: dict[str, Entry] = {}
         for item in items:
-            uid = checked_uid(_text(item, _INSTANCE), f"an instance of study {study}")
-            series = checked_uid(_text(item, _SERIES), f"the series of instance {uid}")
-            found[uid] = Entry(uid, series, _text(item, _CLASS))
+            with self.odd.passed_over():
+                uid = checked_uid(_text(item, _INSTANCE), f"an instance of study {study}")
+                series = checked_uid(_text(item, _SERIES), f"the series of instance {uid}")
+                found[uid] = Entry(uid, series, _text(item, _CLASS))
         return list(found.values())
 
     def _pages(self, path: str, asked: dict[str, str], key: str) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,8 @@ class Store:
     def holding(self, study: str) -> "Holding":
         """What is kept of a study, by this process or an earlier one."""
         folder = self._of(study)
-        folder.mkdir(parents=True, exist_ok=True)
+        with packs.local_disk(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         return Holding(study, folder)
 
     def forget(self, study: str) -> None:

@@ -22,13 +22,13 @@ def differences(facts: Facts) -> Table:
     for profile in dict.fromkeys(site.pacs.profile for site in facts.topology.sites):
         sites = [site for site in facts.topology.sites if site.pacs.profile == profile]
         names = {site.name for site in sites}
-        if pulls := [pull for pull in facts.pulls if pull.site in names]:
+        if pulls := [pull for pull in facts.pulls if pull.site in names and pull.fetched.fate != "failed"]:
             rows.append((_second_a_megabyte(pulls), _row(facts, sites, pulls)))
     return Table(_HEAD, tuple(row for _, row in sorted(rows, key=lambda found: found[0])))
 
 
 def curation(facts: Facts) -> Table:
-    """Every study in which curation found something, and what became of it."""
+    """Every study in which curation found something, or that could not be had, and what became of it."""
     told = {(pull.site, pull.fetched.study): pull for pull in facts.pulls if pull.fetched.remark}
     rows = [
         (Cell(site), Cell(study, code=True), Cell(pull.fetched.fate), Cell(pull.fetched.remark, "wrap"))

@@ -25,6 +25,8 @@ PLACES = ((3, 3, 3), (3, 8, 8), (8, 3, 8))
 class Blobs:
     """The studies of one site."""
 
+    odd: tuple[str, ...] = ()
+
     def __init__(self, endpoint: Endpoint) -> None:
         self._studies = int(str(endpoint.dicomweb).split(":")[1])
 
@@ -53,7 +55,7 @@ class BlobTask:
     view = "blobs-1"
     shape = (1, EDGE, EDGE, EDGE)
 
-    def source(self, endpoint: Endpoint, folder: Path, curation: Policy | None) -> Source:
+    def source(self, endpoint: Endpoint, folder: Path, curation: Policy | None, secret: str) -> Source:
         return Blobs(endpoint)
 
     def warm(self) -> None:

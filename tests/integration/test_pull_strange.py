@@ -5,11 +5,13 @@ import contextlib
 import datetime
 import io
 import re
+import resource
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from archives import free_ports, orthanc, study, uid
@@ -20,9 +22,11 @@ from cryptography.x509.oid import NameOID
 from pydicom.uid import JPEG2000Lossless, RLELossless
 from strange_web import Habits, served
 
+from nodes.deidentification.pulled import Pseudonyms
 from nodes.endpoints import Endpoint, Login, Tls
-from nodes.errors import PullFailed
+from nodes.errors import CannotHere, PullFailed
 from nodes.pull import Client, Patience, Store
+from trainer.tasks.dementia import Pacs, Pseudonymous
 
 pytestmark = pytest.mark.integration
 
@@ -267,3 +271,63 @@ def test_what_a_pacs_that_tells_no_counts_leaves_out_is_asked_for(habits: Habits
     with client(habits, tmp_path) as pulling:
         holding, fetched = pulling.pull(uid(1))
     assert (len(holding), fetched.doubled) == (24, 0)
+
+
+def test_one_bad_uid_in_a_list_does_not_take_the_other_studies_with_it(habits: Habits, tmp_path: Path) -> None:
+    habits.studies["../../etc"] = habits.studies[uid(2)]
+    with client(habits, tmp_path) as pulling:
+        assert pulling.studies() == sorted((uid(1), uid(2)))
+        assert ["'../../etc'" in one for one in pulling.odd] == [True]
+
+
+def test_one_bad_uid_in_a_study_does_not_take_its_other_instances_with_it(habits: Habits, tmp_path: Path) -> None:
+    habits.whole = False  # so that it is the list that says what there is
+    habits.studies[uid(1)]["1.2", "no uid"] = b""
+    with client(habits, tmp_path) as pulling:
+        holding, fetched = pulling.pull(uid(1))
+    assert len(holding) == 24
+    assert "'no uid'" in fetched.why
+
+
+def test_a_list_with_nothing_but_bad_uids_is_no_empty_list(habits: Habits, tmp_path: Path) -> None:
+    habits.studies = {"../../etc": habits.studies[uid(2)]}
+    with client(habits, tmp_path) as pulling, pytest.raises(PullFailed, match="etc"):
+        pulling.studies()
+
+
+def test_trouble_with_our_own_disk_is_told_as_such_and_not_tried_again(habits: Habits, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with client(habits, tmp_path) as pulling:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # no file may grow beyond: EFBIG
+        try:
+            with pytest.raises(CannotHere, match="the worker's own disk fails"):
+                pulling.pull(uid(1))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(habits.asked) == 1
+
+
+def test_a_pull_that_is_deidentified_gives_the_same_samples_and_tells_nothing_but_new_uids(
+    habits: Habits, tmp_path: Path
+) -> None:
+    habits.short = 3  # so that something of it has to be asked for by name
+    del habits.studies[uid(2)][[*habits.studies[uid(2)]][5]]  # and something fails
+    with served(habits) as root:
+        endpoint = Endpoint("lyon", "127.0.0.1", root, None)
+        with Pacs(endpoint, tmp_path / "plain", None) as plain:
+            plain.studies()
+            expected, _ = plain.fetch(uid(1))
+        with Pseudonymous(endpoint, tmp_path / "new", None, "a secret of this test") as renamed:
+            studies = renamed.studies()
+            names = Pseudonyms(b"a secret of this test")
+            assert studies == sorted(names.uid(uid(number)) for number in (1, 2))
+            sample, fetched = renamed.fetch(names.uid(uid(1)))
+            with pytest.raises(PullFailed, match=names.uid(uid(2))) as failed:
+                renamed.fetch(names.uid(uid(2)))
+    assert expected is not None
+    assert sample is not None
+    assert (sample.label, fetched.study) == (expected.label, names.uid(uid(1)))
+    np.testing.assert_array_equal(sample.values, expected.values)
+    assert failed.value.fetched is not None
+    told = f"{fetched} {failed.value} {failed.value.fetched}"
+    assert [old for old in (uid(1), uid(2), *(one for _, one in habits.studies[uid(2)])) if old in told] == []

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from emulator.errors import Fell
 from nodes.fetched import Fetched
 from trainer.clock.phases import Gate
-from trainer.messages import Ask, Done
+from trainer.messages import Ask, Done, Failed
 
 
 @dataclass
@@ -31,13 +31,19 @@ class Stage:
 
     @contextmanager
     def gate(self, gate: Gate) -> Iterator[Pass]:
-        """Wait until this gate opens; what is done inside is timed. An error inside leaves the gate unpassed."""
+        """Wait until this gate opens; what is done inside is timed. An error inside leaves the gate unpassed; what was
+        pulled before it is told all the same."""
         self._say(Ask(say="ask", gate=gate))
         if not self._lines.readline():
             raise Fell("the hub has ended")
         passed = Pass()
         started = time.monotonic()
-        yield passed
+        try:
+            yield passed
+        except Exception:
+            if passed.pulls:
+                self._say(Failed(pulls=passed.pulls))
+            raise
         ended = time.monotonic()
         self._say(Done(gate=gate, started=started, ended=ended, work=passed.work, pulls=passed.pulls))
 
@@ -45,5 +51,5 @@ class Stage:
         """Say that there is nothing to do behind this gate."""
         self._say(Ask(say="skip", gate=gate))
 
-    def _say(self, message: Ask | Done) -> None:
+    def _say(self, message: Ask | Done | Failed) -> None:
         self._connection.sendall(message.model_dump_json().encode() + b"\n")

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from nodes.fetched import Fetched
-
 TICK_S = 1e-6  # moments closer than this are one: sums of floats that should be equal are not
 
 Gate = Literal["pull", "model", "train", "update", "eval", "report"]
@@ -20,15 +18,11 @@ MODELLED: tuple[Gate, ...] = ("train", "eval")
 
 @dataclass(frozen=True)
 class Passage:
-    """What a worker says of a gate that it has passed: when (s), how much modelled work (samples × epochs),
-    which
-    studies it pulled.
-    """
+    """What a worker says of a gate that it has passed: when (s), how much modelled work (samples × epochs)."""
 
     started: float
     ended: float
     work: float = 0.0
-    pulls: tuple[Fetched, ...] = ()
 
     @property
     def seconds(self) -> float:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trainer.clock.phases import Passage, Phase
-from trainer.messages import Ask, Done, stage_message
+from trainer.messages import Ask, Done, Failed, stage_message
+from trainer.record.rounds import Pull
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Stage:
     def __init__(self, end_worker: Callable[[str], None]) -> None:
         self._inbox: asyncio.Queue[Heard | Lost] = asyncio.Queue()
         self._writers: dict[str, asyncio.StreamWriter] = {}
+        self._pulls: list[Pull] = []
         self._early: list[Heard | Lost] = []  # of workers that are a phase ahead of the slowest
         self._end_worker = end_worker
         self.changed = asyncio.Event()
@@ -55,13 +57,25 @@ class Stage:
         self.changed.set()
         try:
             while line := await reader.readline():
-                self._inbox.put_nowait(Heard(site, stage_message.validate_json(line)))
+                self._hear(site, stage_message.validate_json(line))
         except ConnectionError:
             pass  # the launcher says how the worker ended
         finally:
             if self._writers.get(site) is writer:
                 del self._writers[site]
             writer.close()
+
+    def _hear(self, site: str, message: Ask | Done | Failed) -> None:
+        """What was pulled counts, whatever becomes of the site in this round."""
+        if not isinstance(message, Ask):
+            self._pulls += [Pull(site, fetched) for fetched in message.pulls]
+        if not isinstance(message, Failed):
+            self._inbox.put_nowait(Heard(site, message))
+
+    def take_pulls(self) -> list[Pull]:
+        """What workers have pulled since the last taking, in the order of sites; of each, as it came."""
+        taken, self._pulls = self._pulls, []
+        return sorted(taken, key=lambda pull: pull.site)
 
     def forget(self, site: str) -> None:
         """A site's worker has ended."""
@@ -131,7 +145,7 @@ class Stage:
 def _pass_on(phase: Phase, site: str, message: Ask | Done) -> None:
     now = time.monotonic()
     if isinstance(message, Done):
-        passage = Passage(message.started, message.ended, message.work, tuple(message.pulls))
+        passage = Passage(message.started, message.ended, message.work)
         phase.done(site, message.gate, passage, now)
     elif message.say == "ask":
         phase.ask(site, message.gate, now)

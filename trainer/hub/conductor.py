@@ -37,7 +37,7 @@ from trainer.hub.desk import Desk
 from trainer.hub.fidelity import Probes, late, overran
 from trainer.hub.linktime import LinkTime
 from trainer.hub.meters import Meters
-from trainer.hub.results import Book, metrics
+from trainer.hub.results import Book, metrics, pull_bytes
 from trainer.record import RoundRecord, Writer
 from trainer.weights import Weights
 
@@ -204,6 +204,7 @@ class Conductor:
         self, book: Book, models: Models, participants: tuple[str, ...], start: float, end: float
     ) -> RoundRecord:
         measured = self._meters.read()
+        pulls = self._stage.take_pulls()
         findings = (late(book.latest_s), *overran(book.late), *self._probes.end(self._meters.queues))
         return RoundRecord(
             number=book.number,
@@ -217,13 +218,13 @@ class Conductor:
             missing=dict(sorted(book.missing.items())),
             metrics=metrics(self._desk.reports, self._classes),
             times=book.times(),
-            payload=(*book.pull_bytes(), *measured.payload),
+            payload=(*pull_bytes(pulls), *measured.payload),
             wire=measured.wire,
             resent=measured.resent,
             drops=measured.drops,
             mark=measured.mark,
             findings=findings,
-            pulls=tuple(book.pulls),
+            pulls=tuple(pulls),
         )
 
     def _lose(self, book: Book, lost: Lost) -> None:

@@ -1,6 +1,7 @@
 """What is gathered while a round goes on, and how it becomes the round's record."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +26,6 @@ class Book:
     began: float = field(default_factory=time.monotonic)
     missing: dict[str, str] = field(default_factory=dict)
     stretches: list[Stretch] = field(default_factory=list)
-    pulls: list[Pull] = field(default_factory=list)
     overruns: dict[str, float] = field(default_factory=dict)
     latest_s: float = 0.0
 
@@ -37,7 +37,6 @@ class Book:
                 self.overruns[site] = max(self.overruns.get(site, 0.0), by_s)
         for site in phase.sites:
             for gate, passage in phase.passed[site].items():
-                self.pulls += [Pull(site, fetched) for fetched in passage.pulls]
                 if gate in ("model", "update"):
                     self.latest_s = max(self.latest_s, passage.started - phase.granted_at[site])
 
@@ -62,13 +61,14 @@ class Book:
             added[key] = Time(stretch.site, stretch.gate, before + stretch.seconds, stretch.modelled)
         return tuple(added[key] for key in sorted(added))
 
-    def pull_bytes(self) -> list[Bytes]:
-        """Payload of the pulls by site."""
-        added: dict[str, tuple[int, int]] = {}
-        for site, fetched in self.pulls:
-            rx, tx = added.get(site, (0, 0))
-            added[site] = (rx + fetched.rx, tx + fetched.tx)
-        return [Bytes(site, "pull", rx, tx) for site, (rx, tx) in sorted(added.items())]
+
+def pull_bytes(pulls: Iterable[Pull]) -> list[Bytes]:
+    """Payload of pulls by site."""
+    added: dict[str, tuple[int, int]] = {}
+    for site, fetched in pulls:
+        rx, tx = added.get(site, (0, 0))
+        added[site] = (rx + fetched.rx, tx + fetched.tx)
+    return [Bytes(site, "pull", rx, tx) for site, (rx, tx) in sorted(added.items())]
 
 
 def metrics(reports: dict[str, Report], classes: tuple[str, ...]) -> dict[str, dict[str, float]]:

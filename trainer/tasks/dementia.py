@@ -16,6 +16,8 @@ from trainer.tasks.registry import Sample, Source, tasks
 if TYPE_CHECKING:
     from torch import nn
 
+    from nodes.deidentification.pulled import Pseudonyms
+
 CLASSES = ("control", "mci", "ad")
 MODALITIES = ("MR", "PT")
 BOX = Box(shape=(32, 40, 32), corner=(-69.75, -70.0, -57.0), step_mm=4.5)
@@ -36,9 +38,9 @@ class Dementia:
     view = "dementia-1"
     shape: tuple[int, int, int, int] = (len(MODALITIES), *BOX.shape)
 
-    def source(self, endpoint: Endpoint, folder: Path, curation: Policy | None) -> Source:
+    def source(self, endpoint: Endpoint, folder: Path, curation: Policy | None, secret: str) -> Source:
         """The studies of a PACS."""
-        return Pacs(endpoint, folder, curation)
+        return Pseudonymous(endpoint, folder, curation, secret) if secret else Pacs(endpoint, folder, curation)
 
     def warm(self) -> None:
         """The atlas on the grid."""
@@ -54,9 +56,12 @@ class Dementia:
 class Pacs:
     """A site's PACS as a source of samples."""
 
-    def __init__(self, endpoint: Endpoint, folder: Path, curation: Policy | None) -> None:
-        self._client = Client(endpoint, Store(folder))
+    def __init__(
+        self, endpoint: Endpoint, folder: Path, curation: Policy | None, lens: "Pseudonyms | None" = None
+    ) -> None:
+        self._client = Client(endpoint, Store(folder), lens=lens)
         self._curation = curation
+        self.odd: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +71,8 @@ class Pacs:
 
     def studies(self) -> list[str]:
         """All studies; the list's own bytes are counted on the wire only."""
-        return self._client.studies()
+        found, self.odd = self._client.studies(), self._client.odd
+        return found
 
     def fetch(self, uid: str) -> tuple[Sample | None, Fetched]:
         """One study, pulled and prepared; of its files nothing stays."""
@@ -78,6 +84,38 @@ class Pacs:
         sample = None if study is None else prepare(study)
         self._client.forget(uid)
         return sample, fetched
+
+
+class Pseudonymous:
+    """The same under new UIDs, without whom the studies are of: what is learnt from, and all that is told of them."""
+
+    def __init__(self, endpoint: Endpoint, folder: Path, curation: Policy | None, secret: str) -> None:
+        from nodes.deidentification.pulled import Pseudonyms  # 0.3 s: the profile's table
+
+        self._names = Pseudonyms(secret.encode())
+        self._pacs = Pacs(endpoint, folder, curation, self._names)
+        self.odd: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *what: object) -> None:
+        self._pacs.__exit__(*what)
+
+    def studies(self) -> list[str]:
+        """All studies, by their new UIDs."""
+        with self._names.speaking():
+            found = self._names.listed(self._pacs.studies())
+        self.odd = [self._names.text(one) for one in self._pacs.odd]
+        return found
+
+    def fetch(self, uid: str) -> tuple[Sample | None, Fetched]:
+        """One study."""
+        if uid not in self._names:
+            self.studies()  # of an earlier connection
+        with self._names.speaking():
+            sample, fetched = self._pacs.fetch(self._names.old(uid))
+        return sample, self._names.fetched(fetched)
 
 
 def prepare(study: Study) -> Sample:

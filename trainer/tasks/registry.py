@@ -1,5 +1,6 @@
 """What a task is, and where they are found by name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
@@ -34,6 +35,11 @@ class Source(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
+    @property
+    def odd(self) -> Sequence[str]:
+        """Studies of the last `studies` that can't be asked for, in words."""
+        ...
+
     def studies(self) -> list[str]:
         """The UIDs of all studies that the site has."""
         ...
@@ -52,8 +58,9 @@ class Task(Protocol):
     view: str
     shape: tuple[int, int, int, int]
 
-    def source(self, endpoint: Endpoint, folder: Path, curation: "Policy | None") -> Source:
-        """The samples of the site whose PACS answers there, its studies looked through by curation where asked.
+    def source(self, endpoint: Endpoint, folder: Path, curation: "Policy | None", secret: str) -> Source:
+        """The samples of the site whose PACS answers there, its studies looked through by curation where asked, and
+        de-identified before where there is a `secret`.
 
         What is on its way lies in `folder`, on the worker's disk; what an earlier process has left there is not pulled
         again.

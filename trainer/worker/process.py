@@ -3,6 +3,7 @@
 import traceback
 
 from emulator.errors import Fell
+from nodes.passwords import password
 from trainer import algorithms, tasks
 from trainer.clock.gate import Stage
 from trainer.config import LaunchConfig, SitePlace
@@ -31,7 +32,8 @@ def run(config: LaunchConfig, place: SitePlace, source: str | None, stage: Stage
 def _rounds(config: LaunchConfig, place: SitePlace, hub: HubClient, stage: Stage) -> Rounds:
     training = config.training
     task = tasks.get(training.task)
-    studies = Studies(task, place, keep=training.volume_cache, curation=training.curation)
+    secret = password(f"{place.name}/pseudonyms") if training.deidentify else ""  # another for each site, told nobody
+    studies = Studies(task, place, training.volume_cache, training.curation, secret)
     return Rounds(config, place, task, algorithms.get(training.algorithm), studies, hub, stage)
 
 

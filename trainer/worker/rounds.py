@@ -101,7 +101,7 @@ class Rounds:
             self._stage.skip("pull")
             return
         with self._stage.gate("pull") as passed:
-            passed.pulls += self._studies.pull()
+            self._studies.pull(passed.pulls)
             give_back()
 
     def _trained(self, number: int, passed: Pass) -> bytes:

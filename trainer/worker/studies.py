@@ -1,6 +1,7 @@
 """A site's studies: pulled from its PACS once, or once a round, and handed out prepared."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from nodes.curation import Policy
 from nodes.errors import PullFailed
@@ -14,11 +15,12 @@ class Studies:
     """With `keep`, samples stay on the worker's disk, checked by hash at each use; else they are forgotten
     after the round.
 
-    `labels` (class by UID) is known after the first pull.
+    `labels` (class by UID) is known after the first pull. With a `secret`, studies are de-identified as they come.
     """
 
-    def __init__(self, task: Task, place: SitePlace, keep: bool, curation: Policy | None) -> None:
+    def __init__(self, task: Task, place: SitePlace, keep: bool, curation: Policy | None, secret: str = "") -> None:
         self._task = task
+        self._secret = secret
         self._curation = curation
         self._place = place
         self._shelf = Shelf(place.cache_folder / task.view) if keep else None
@@ -31,11 +33,11 @@ class Studies:
         """Whether nothing has to be pulled."""
         return bool(self.labels) and all(self._is_here(uid) for uid in self.labels)
 
-    def pull(self) -> list[Fetched]:
-        """Pulls what is not here; how each study came. One that can't be had does not keep the others from coming;
-        then raises PullFailed that names all of them, and where curation leaves nothing."""
-        came: list[Fetched] = []
-        labels, failures = {}, []
+    def pull(self, came: list[Fetched]) -> None:
+        """Pulls what is not here, and adds to `came` how each study came. One that can't be had does not keep the
+        others from coming; then raises PullFailed that names the first, and where curation leaves nothing."""
+        labels: dict[str, int] = {}
+        failures: list[PullFailed] = []
         with self._source() as source:
             for uid in sorted(source.studies()):
                 sample = None if self._shelf is None else self._shelf.get(uid)
@@ -45,9 +47,11 @@ class Studies:
                         came.append(fetched)
                 except PullFailed as error:
                     failures.append(error)
+                    came.append(_failed(uid, error))
                 else:
                     if sample is not None:
                         labels[uid] = sample.label
+            self._pass_over(source.odd, came, failures)
         if failures:
             more = f" (and {len(failures) - 1} more studies)" if len(failures) > 1 else ""
             raise type(failures[0])(f"{failures[0]}{more}")
@@ -55,7 +59,15 @@ class Studies:
             first = f"the first: {came[0].remark}"
             raise PullFailed(f"{self._place.name}: curation dropped all {len(came)} studies; {first}")
         self.labels = labels
-        return came
+
+    def _pass_over(self, odd: Iterable[str], came: list[Fetched], failures: list[PullFailed]) -> None:
+        """Studies that the PACS has and nobody can ask for: failures, unless curation may drop studies."""
+        for why in odd:
+            if self._curation in ("keep", "drop"):
+                came.append(Fetched("", "", why, 0, 0, 0, fate="dropped", remark=why))
+            else:
+                failures.append(PullFailed(f"{self._place.name}: {why}"))
+                came.append(_failed("", failures[-1]))
 
     def samples(self, uids: Iterable[str]) -> list[Sample]:
         """These samples. One that has been damaged on the disk is pulled again (see `take_pulled_again`)."""
@@ -85,7 +97,8 @@ class Studies:
         return sample
 
     def _source(self) -> Source:
-        return self._task.source(self._place.endpoint, self._place.cache_folder / "pulling", self._curation)
+        folder = self._place.cache_folder / "pulling"
+        return self._task.source(self._place.endpoint, folder, self._curation, self._secret)
 
     def _fetch(self, source: Source, uid: str) -> tuple[Sample | None, Fetched]:
         sample, fetched = source.fetch(uid)
@@ -96,3 +109,9 @@ class Studies:
         else:
             self._shelf.put(uid, sample)
         return sample, fetched
+
+
+def _failed(uid: str, error: PullFailed) -> Fetched:
+    """How a study that could not be had is told in the run's record."""
+    fetched = error.fetched or Fetched(uid, "", "", 0, 0, 0)
+    return replace(fetched, fate="failed", remark=str(error))

@@ -36,6 +36,7 @@ class Destination:
         self._threads: list[threading.Thread] = []
         self._intake: Intake | None = None
         self._trouble: TestbedError | None = None
+        self._idle: list[Stream] = []  # of associations that have ended: some PACS open one for each object
         self.called = False
         """Whether the PACS has connected, since the last `bringing` began or at all."""
         try:
@@ -68,8 +69,27 @@ class Destination:
             with self._lock:
                 self._intake = None
                 trouble = self._trouble
+                idle, self._idle = self._idle, []
+            for stream in idle:
+                stream.close()
         if trouble is not None:
             raise trouble
+
+    def stream(self, intake: Intake) -> Stream:
+        """Where an association may write: where an earlier one has, if that has ended."""
+        with self._lock:
+            if intake is self._intake and self._idle:
+                return self._idle.pop()
+        return intake.holding.stream()
+
+    def give_back(self, intake: Intake, stream: Stream) -> None:
+        """An association has ended, or goes on with another intake. What it was in the middle of is worth nothing."""
+        stream.abort()
+        with self._lock:
+            if intake is self._intake:
+                self._idle.append(stream)
+                return
+        stream.close()
 
     def alive(self) -> bool:
         """Whether anything came within the time that a PACS may be silent."""
@@ -128,7 +148,7 @@ class Destination:
         chosen = _chosen(asked)
         wire.largest = asked.maximum
         wire.send(pdus.associate_ac(asked, chosen))
-        with _Keeping(wire) as keeping:
+        with _Keeping(wire, self) as keeping:
             while (message := wire.message()) is not None:
                 field = commands.number(message.command, commands.FIELD)
                 if field == commands.ECHO_RQ:
@@ -146,8 +166,9 @@ class Destination:
 class _Keeping:
     """What one association brings goes to the intake of the moment."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, destination: Destination) -> None:
         self._wire = wire
+        self._destination = destination
         self._intake: Intake | None = None
         self._stream: Stream | None = None
 
@@ -155,16 +176,18 @@ class _Keeping:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._stream is not None:
-            self._stream.close()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        if self._stream is not None and self._intake is not None:
+            self._destination.give_back(self._intake, self._stream)
 
     def take(self, message: Message, context: Accepted, intake: Intake | None) -> None:
         if intake is None:
             raise Cut("C-MOVE's association brought an object that nobody waits for")
         if self._stream is None or intake is not self._intake:
-            if self._stream is not None:
-                self._stream.close()
-            self._intake, self._stream = intake, intake.holding.stream()
+            self._give_back()
+            self._intake, self._stream = intake, self._destination.stream(intake)
         rx, tx = self._wire.rx, self._wire.tx
         try:
             take(self._wire, message, context, intake, self._stream)

@@ -1,8 +1,10 @@
 """Nothing of whom a file is of stays in it: each attribute of PS3.15's table, judged by the raw bytes and by others."""
 
+import datetime as dt
 import io
 import shutil
 import subprocess
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,12 +18,10 @@ from hypothesis import strategies as st
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from nodes.cohorts import scanners
-from nodes.defects import Defect
-from nodes.defects.spoiling import spoil
-from nodes.deidentify import deidentify, export, new_uid
+from nodes.deidentification.profile import deidentify, new_uid
 from nodes.dicom.archive import Storage, study_files
 from nodes.dicom.dialects import spoken
 from nodes.dicom.study import Context
@@ -198,19 +198,54 @@ def test_dcmtk_reads_no_word_of_the_patient(files: list[bytes], tmp_path: Path) 
     assert [word for word in words if str(word) in said] == []
 
 
-def test_an_export_leaves_out_text_in_pixels_and_what_is_no_dicom_and_says_why(
-    patient: Subject, pictures: Pictures, tmp_path: Path
-) -> None:
-    made = study_files(CONTEXT, patient, pictures, "single-frame")[20:30]
-    made = spoil(made, Defect("burnt-in-text", CONTEXT.uid(patient, "study"), "MR", 0.5))
-    paths = [tmp_path / f"{number}.dcm" for number in range(len(made))]
-    for path, file in zip(paths, made, strict=True):
-        path.write_bytes(file)
-    (tmp_path / "notes.txt").write_text("not an image")
-    exported = export([*paths, tmp_path / "notes.txt"], tmp_path / "out", SECRET)
-    assert exported.written == len(list((tmp_path / "out").iterdir())) == 7
-    assert sorted("burnt-in text" in why for why in exported.left_out.values()) == [False, True, True, True]
-    assert "no DICOM file" in exported.left_out[str(tmp_path / "notes.txt")]
+def dated(**values: object) -> bytes:
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.4", "1.2.3.4"
+    dataset.PatientID, dataset.PatientBirthDate, dataset.StudyDate, dataset.StudyTime = "A", WHEN, "20200131", "101500"
+    dataset.RequestAttributesSequence = [Dataset()]
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def test_shifted_dates_keep_what_lies_between_them_and_nobody_knows_by_how_much(files: list[bytes]) -> None:
+    first = read(deidentify(dated(AcquisitionDateTime="20200302081500.5"), SECRET, "shift"))
+    later = read(deidentify(dated(StudyDate="20210131"), SECRET, "shift"))
+    other = read(deidentify(dated(PatientID="B"), SECRET, "shift"))
+    days = [dt.datetime.strptime(one.StudyDate, "%Y%m%d") for one in (first, later, other)]  # noqa: DTZ007 - days
+    assert days[1] - days[0] == dt.timedelta(days=366)
+    assert 365 <= (dt.datetime(2020, 1, 31) - days[0]).days < 3650  # noqa: DTZ001 - days
+    assert days[2] != days[0]
+    moment = first.AcquisitionDateTime
+    assert dt.datetime.strptime(moment[:8], "%Y%m%d") - days[0] == dt.timedelta(days=31)  # noqa: DTZ007 - days
+    assert (moment[8:], first.StudyTime) == ("081500.5", "101500")
+    assert not first.PatientBirthDate
+    assert first.LongitudinalTemporalInformationModified == "MODIFIED"
+    assert "113107" in [one.CodeValue for one in first.DeidentificationMethodCodeSequence]
+    assert read(deidentify(dated(), SECRET)).StudyDate != "20200131"
+
+
+@pytest.mark.parametrize("odd", ["202001", "20201399", "2020.01.31", "yesterday"])
+def test_a_date_that_cannot_be_moved_goes(odd: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = dated(StudyDate=odd)
+        assert odd.encode() in made
+        assert odd.encode() not in deidentify(made, SECRET, "shift")
+
+
+def test_what_planted_dates_say_is_gone_also_where_dates_are_moved(files: list[bytes]) -> None:
+    dataset = read(files[0])
+    plant(dataset, table())
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    clean = deidentify(buffer.getvalue(), SECRET, "shift")
+    header = clean[: clean.index(b"\xe0\x7f\x10\x00")]
+    assert [trace for trace in TRACES if trace in header and trace != b"61342"] == []  # a time of day stays
 
 
 def test_a_short_secret_and_what_is_no_dicom_are_refused(files: list[bytes]) -> None:

@@ -1,15 +1,22 @@
 import json
-from dataclasses import replace
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from emulator.places import Service
 from emulator.topology.resolved import Cohort, Compute, Direction, DownToxic, Link, Pacs, Site
+from emulator.worlds.transport import PlaceTransport
 from nodes import pacs
 from nodes.endpoints import Endpoint, Login
-from nodes.errors import CannotHere, UnknownName, WrongInput
-from nodes.pacs import orthanc_settings, postgresql
+from nodes.errors import CannotHere, PullFailed, UnknownName, WrongInput
+from nodes.pacs import orthanc, orthanc_settings, postgresql
 from nodes.pacs.orthanc_habits import checked
 from nodes.pacs.orthanc_release import Installed, Unpacked
 
@@ -252,3 +259,48 @@ def test_habits_that_need_a_gateway_are_left_to_it_altogether() -> None:
     assert configuration(made)["RemoteAccessAllowed"] is False
     assert configuration(made)["HttpPort"] == made.ready_port == 18042
     assert made.ready_path is None  # it answers its own machine alone
+
+
+class Thinking(BaseHTTPRequestHandler):
+    """Orthanc's administration, as a gateway with a slow first byte hands it on."""
+
+    def do_GET(self) -> None:
+        time.sleep(0.3)
+        body = json.dumps({"Version": "1.12.7", "CountStudies": 2, "CountInstances": 9}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@dataclass
+class Near:
+    """Whatever is called answers on this port of loopback."""
+
+    port: int
+
+    def transport(self, tls: ssl.SSLContext | None = None) -> httpx.BaseTransport:
+        return PlaceTransport(lambda host, port, timeout_s: self.connect(host, port, timeout_s), tls)
+
+    def connect(self, _host: str, _port: int, timeout_s: float) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout_s)
+
+
+def test_status_waits_for_a_pacs_that_thinks_as_long_as_its_profile_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orthanc, "_ANSWERS_WITHIN_S", 0.1)  # in place of ten seconds, and of a test of twenty
+    with ThreadingHTTPServer(("127.0.0.1", 0), Thinking) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            near = Near(server.server_address[1])
+            found = pacs.get("orthanc").probe(site(web={"first_byte": "400ms"}), near)
+            with pytest.raises(PullFailed, match="does not answer"):
+                pacs.get("orthanc").probe(site(), near)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert (found.studies, found.instances) == (2, 9)

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from import_data import dicom
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pynetdicom import AE
 
 from nodes.endpoints import Endpoint
 from nodes.errors import Busy, Declined, PullFailed, Unreadable
 from nodes.pull.dimse import commands, pdus, syntaxes
 from nodes.pull.dimse.association import FIND, GET, Association
+from nodes.pull.dimse.destination import Destination
 from nodes.pull.dimse.pdus import Context
 from nodes.pull.dimse.wire import Wire
 from nodes.pull.intake import Intake
@@ -142,3 +146,23 @@ def test_a_file_made_of_an_object_has_the_head_that_readers_expect(tmp_path: Pat
     path.write_bytes(syntaxes.meta("1.2.840.10008.5.1.4.1.1.4", "1.2.3", syntaxes.IMPLICIT))
     found = pydicom.dcmread(path).file_meta
     assert (found.MediaStorageSOPInstanceUID, found.TransferSyntaxUID) == ("1.2.3", syntaxes.IMPLICIT)
+
+
+def test_a_pacs_that_opens_an_association_for_each_object_fills_one_file_of_the_store(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    intake = Intake(Store(tmp_path / "store").holding("1.2.3"))
+    destination = Destination(Endpoint("lyon", "127.0.0.1", None, None, move_port=port), "127.0.0.1", 5)
+    sender = AE()
+    sender.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
+    try:
+        with destination.bringing(intake):
+            for number in range(12):
+                association = sender.associate("127.0.0.1", port)
+                assert association.send_c_store(dicom(tmp_path / "slice", number)).Status == 0
+                association.release()
+    finally:
+        destination.close()
+    assert len(intake.holding) == 12
+    assert len([*(tmp_path / "store").rglob("*.pack")]) <= 2  # an association may begin before the last one has ended
+    assert len(Store(tmp_path / "store").holding("1.2.3")) == 12
