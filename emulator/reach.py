@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from emulator.errors import Fell, WrongState
@@ -175,6 +176,21 @@ class Agent:
         request = {"op": "wait-ready", "place": place, "host": host, "port": port, "path": path}
         self._ask({**request, "within_s": within_s, "folder": folder})
 
+    def wait_said(self, folder: str, word: str, within_s: float) -> None:
+        """Wait until the service of `folder` has logged a line that begins with a word. Raises `Fell` if it doesn't."""
+        self._ask({"op": "wait-said", "folder": folder, "word": word, "within_s": within_s})
+
+    def favour(self, folder: str, room_bytes: int) -> None:
+        """Let the router that is a process, in `folder`, run in real time, with so much room for packets that wait.
+
+        Raises `Fell` where that is refused.
+        """
+        self._ask({"op": "favour", "folder": folder, "room_bytes": room_bytes})
+
+    def set_name(self, name: str) -> None:
+        """What the world's processes take for the machine's name."""
+        self._ask({"op": "set-name", "name": name})
+
     def memory_bytes(self) -> int:
         return int(self._ask({"op": "memory"})["bytes"])
 
@@ -208,11 +224,13 @@ class Agent:
             raise
         return Attached(connection, int(answer["pid"]))
 
-    def output(self, place: str, argv: Sequence[str], text: str = "") -> tuple[int, str]:
+    def output(
+        self, place: str, argv: Sequence[str], text: str = "", env: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, str]:
         """Run a short program at a place: its exit code and what it printed."""
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as printed:
             given.write(text.encode())
             given.seek(0)
-            code = self.run(place, argv, {}, None, (given.fileno(), printed.fileno(), printed.fileno())).wait()
+            code = self.run(place, argv, env, None, (given.fileno(), printed.fileno(), printed.fileno())).wait()
             printed.seek(0)
             return code, printed.read().decode(errors="replace")

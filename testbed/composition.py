@@ -11,7 +11,7 @@ from emulator.places import Service
 from emulator.topology import Known, Topology, load
 from emulator.topology.fields import LONGEST_NAME, is_name
 from emulator.topology.words import Stock
-from emulator.worlds import Changes, World, changes, home
+from emulator.worlds import Changes, Early, World, changes, home
 from nodes import cohorts, imports, warehouse
 from nodes.cohorts import scanners
 from nodes.pacs import flavours
@@ -62,15 +62,17 @@ def services(topology: Topology, storages: Mapping[str, Path | None]) -> tuple[S
     return (*chain.from_iterable(each), *at_hub)
 
 
-def bring_up(topology: Topology, name: str, wan: str | None, report: Report) -> World:
-    """Bakes what is not baked, then brings the world up, or changes it where it is up already."""
+def bring_up(topology: Topology, name: str, wan: str | None, report: Report, early: Early | None = None) -> World:
+    """Bakes what is not baked, then brings the world up, or changes it where it is up already. `early`: what was begun
+    for it.
+    """
     baked = warehouse.baked(topology)
     if cohorts.lacking(baked, topology.seed, cache()):
         _prove(topology, name, wan)
     storages = {**cohorts.bake(baked, topology.seed, cache(), report), **_empty(topology)}
     for storage in _empty(topology).values():
         storage.mkdir(parents=True, exist_ok=True)
-    return World.up(topology, name, services(topology, storages), wan, report)
+    return World.up(topology, name, services(topology, storages), wan, report, early)
 
 
 def _empty(topology: Topology) -> dict[str, Path]:

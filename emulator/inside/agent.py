@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from emulator.inside import netlink, nftables, syscalls
+from emulator.inside import netlink, nftables, syscalls, widen
 from emulator.inside.processes import birth
 
 MESSAGE_BYTES = 131_072
@@ -263,6 +263,28 @@ def _wait_ready(request: Request, _fds: list[int]) -> Request:
     return {"error": why}
 
 
+def _wait_said(request: Request, _fds: list[int]) -> Request:
+    """Wait until a service has written a line that begins with a word into its log, or has ended, or time is up."""
+    folder, line = Path(request["folder"]), f"\n{request['word']}"
+    deadline = time.monotonic() + request["within_s"]
+    while time.monotonic() < deadline:
+        runs = _alive({"folders": [str(folder)]}, [])["alive"]
+        if line in "\n" + (folder / "log").read_text(errors="replace"):
+            return {}
+        if not runs:
+            return {"error": "it has ended"}
+        time.sleep(0.005)
+    return {"error": f"it does not say '{request['word']}'"}
+
+
+def _favour(request: Request, _fds: list[int]) -> Request:
+    """A router that is a process: it runs in real time from now on, and its sockets get more room."""
+    pid = int((Path(request["folder"]) / "pid").read_text().split()[0])
+    widen.in_real_time(pid)
+    widen.widen(pid, request["room_bytes"])
+    return {}
+
+
 def _answers(probe: socket.socket, host: str, path: str) -> bool:
     probe.settimeout(5.0)
     probe.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
@@ -270,6 +292,11 @@ def _answers(probe: socket.socket, host: str, path: str) -> bool:
     while part := probe.recv(65_536):  # to its end: Orthanc locks up when it is cut off in the middle of an answer
         answer += part
     return b" 200 " in answer[:64]
+
+
+def _set_name(request: Request, _fds: list[int]) -> Request:
+    socket.sethostname(request["name"])
+    return {}
 
 
 def _memory(_request: Request, _fds: list[int]) -> Request:
@@ -299,7 +326,10 @@ OPERATIONS: dict[str, Callable[[Request, list[int]], Request]] = {
     "alive": _alive,
     "stop": _stop,
     "wait-ready": _wait_ready,
+    "wait-said": _wait_said,
+    "favour": _favour,
     "memory": _memory,
+    "set-name": _set_name,
 }
 
 

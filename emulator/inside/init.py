@@ -17,6 +17,9 @@ from types import FrameType
 from emulator.inside import agent, syscalls
 
 AGENT_SOCKET = "agent.sock"
+HOSTS = "hosts"
+WORLD = "/run/world"
+"""The world's folder, as its processes see it."""
 _RESTART_PAUSE_S = 0.2
 
 
@@ -32,13 +35,15 @@ def _private_mounts(folder: str) -> None:
     syscalls.mount("proc", "/proc", "proc", guarded)
     for scratch in ("/run", "/dev/shm"):  # noqa: S108 - a tmpfs of the world's own, mounted here
         syscalls.mount("tmpfs", scratch, "tmpfs", guarded, "mode=0755")
-    Path("/run/netns").mkdir()
+    for place in ("/run/netns", WORLD):
+        Path(place).mkdir()
+    syscalls.mount(folder, WORLD, "none", syscalls.MS_BIND)
     _own_names(folder)
 
 
 def _own_names(folder: str) -> None:
     """Names come from the world's own file; who asked the host's name server, out of reach, would wait for seconds."""
-    syscalls.mount(f"{folder}/hosts", "/etc/hosts", "none", syscalls.MS_BIND)
+    syscalls.mount(f"{folder}/{HOSTS}", "/etc/hosts", "none", syscalls.MS_BIND)
     if Path("/etc/resolv.conf").is_file():  # a link into /run leads nowhere by now
         syscalls.mount(os.devnull, os.path.realpath("/etc/resolv.conf"), "none", syscalls.MS_BIND)
 

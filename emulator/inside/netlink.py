@@ -2,17 +2,22 @@
 
 An order is a dict as `emulator.orders` makes it. Layouts: linux/netlink.h, linux/rtnetlink.h, linux/if_link.h and
 linux/neighbour.h. Starting `ip` costs about 3 ms an order's place; this costs 0.02 ms an order.
+The router's first process uses it too, in a kernel where imports are slow: so it makes do with what `socket` stands on.
 """
 
-import os
-import socket
-import struct
-from collections.abc import Callable
-from contextlib import closing
-from typing import Any
+from __future__ import annotations
 
-Order = dict[str, Any]
-Message = tuple[int, int, bytes]  # type, flags, body
+import _socket
+import os
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Order = dict[str, Any]
+    Message = tuple[int, int, bytes]  # type, flags, body
 
 _NETLINK_ROUTE = 0
 _SOL_NETLINK, _EXT_ACK = 270, 11
@@ -73,7 +78,7 @@ def _settings(order: Order) -> bytes:
     if order["single_packets"]:
         found += _number(_IFLA_GSO_MAX_SEGS, 1)
     if order["bridge"]:
-        found += _number(_IFLA_MASTER, socket.if_nametoindex(order["bridge"]))
+        found += _number(_IFLA_MASTER, _socket.if_nametoindex(order["bridge"]))
     return found
 
 
@@ -82,7 +87,7 @@ def _flags(order: Order) -> int:
 
 
 def _change(order: Order, _far: int) -> Message:
-    index = socket.if_nametoindex(order["name"])
+    index = _socket.if_nametoindex(order["name"])
     return _NEWLINK, 0, _interface(index, _flags(order)) + _settings(order)
 
 
@@ -108,42 +113,42 @@ def _cable(order: Order, far_place: int) -> Message:
 def _isolation(order: Order, _far: int) -> Message:
     data = b"".join(_attribute(kind, bytes([value])) for kind, value in _ISOLATION.items())
     port = _nested(_IFLA_LINKINFO, _text(_INFO_SLAVE_KIND, "bridge"), _nested(_INFO_SLAVE_DATA, data))
-    return _NEWLINK, 0, _interface(socket.if_nametoindex(order["name"])) + port
+    return _NEWLINK, 0, _interface(_socket.if_nametoindex(order["name"])) + port
 
 
 def _removal(order: Order, _far: int) -> Message:
-    return _DELLINK, 0, _interface(socket.if_nametoindex(order["name"]))
+    return _DELLINK, 0, _interface(_socket.if_nametoindex(order["name"]))
 
 
 def _address(order: Order, _far: int) -> Message:
-    index = socket.if_nametoindex(order["device"])
-    address = socket.inet_aton(order["address"])
-    head = struct.pack("=BBBBi", socket.AF_INET, order["prefix"], 0, 0, index)
+    index = _socket.if_nametoindex(order["device"])
+    address = _socket.inet_aton(order["address"])
+    head = struct.pack("=BBBBi", _socket.AF_INET, order["prefix"], 0, 0, index)
     return _NEWADDR, _CREATE_NEW, head + _attribute(1, address) + _attribute(2, address)  # IFA_ADDRESS, IFA_LOCAL
 
 
 def _route(order: Order, _far: int) -> Message:
     """A default route."""
     flags = _RTNH_ONLINK if order["onlink"] else 0
-    family = (socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, 0, _RTN_UNICAST, flags)
-    body = struct.pack("=8BI", *family) + _attribute(_RTA_GATEWAY, socket.inet_aton(order["via"]))
-    body += _number(_RTA_OIF, socket.if_nametoindex(order["device"]))
+    family = (_socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, 0, _RTN_UNICAST, flags)
+    body = struct.pack("=8BI", *family) + _attribute(_RTA_GATEWAY, _socket.inet_aton(order["via"]))
+    body += _number(_RTA_OIF, _socket.if_nametoindex(order["device"]))
     if order["source"]:
-        body += _attribute(_RTA_PREFSRC, socket.inet_aton(order["source"]))
+        body += _attribute(_RTA_PREFSRC, _socket.inet_aton(order["source"]))
     if order["mtu"]:
         body += _nested(_RTA_METRICS, _number(_RTAX_MTU, order["mtu"]))
     return _NEWROUTE, _CREATE | _REPLACE, body
 
 
 def _neighbour(order: Order, _far: int) -> Message:
-    head = struct.pack("=BxHiHBB", socket.AF_INET, 0, socket.if_nametoindex(order["device"]), _NUD_PERMANENT, 0, 0)
-    body = _attribute(_NDA_DST, socket.inet_aton(order["address"])) + _attribute(_NDA_LLADDR, _mac(order["mac"]))
+    head = struct.pack("=BxHiHBB", _socket.AF_INET, 0, _socket.if_nametoindex(order["device"]), _NUD_PERMANENT, 0, 0)
+    body = _attribute(_NDA_DST, _socket.inet_aton(order["address"])) + _attribute(_NDA_LLADDR, _mac(order["mac"]))
     return _NEWNEIGH, _CREATE_NEW, head + body
 
 
 def _forward(order: Order, _far: int) -> Message:
-    index = socket.if_nametoindex(order["port"])
-    head = struct.pack("=BxHiHBB", socket.AF_BRIDGE, 0, index, _NUD_NOARP, _NTF_MASTER, 0)
+    index = _socket.if_nametoindex(order["port"])
+    head = struct.pack("=BxHiHBB", _socket.AF_BRIDGE, 0, index, _NUD_NOARP, _NTF_MASTER, 0)
     return _NEWNEIGH, _CREATE | _REPLACE, head + _attribute(_NDA_LLADDR, _mac(order["mac"]))
 
 
@@ -166,20 +171,27 @@ def carry_out(orders: list[Order], pin: Callable[[str], str]) -> None:
 
     `OSError` names the first order that the kernel refuses, and why.
     """
-    with closing(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE)) as kernel:
+    kernel = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_ROUTE)
+    try:
         kernel.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
         for order in orders:
-            far = os.open(pin(order["far_place"]), os.O_RDONLY) if order.get("far_place") else -1
-            try:
-                _ask(kernel, *_ENCODERS[order["kind"]](order, far))
-            except OSError as error:
-                raise OSError(f"{_told(order)}: {error.strerror or error}") from error
-            finally:
-                if far >= 0:
-                    os.close(far)
+            _carry_out(kernel, order, pin)
+    finally:
+        kernel.close()
 
 
-def _ask(kernel: socket.socket, kind: int, flags: int, body: bytes) -> None:
+def _carry_out(kernel: _socket.socket, order: Order, pin: Callable[[str], str]) -> None:
+    far = os.open(pin(order["far_place"]), os.O_RDONLY) if order.get("far_place") else -1
+    try:
+        _ask(kernel, *_ENCODERS[order["kind"]](order, far))
+    except OSError as error:
+        raise OSError(f"{_told(order)}: {error.strerror or error}") from error
+    finally:
+        if far >= 0:
+            os.close(far)
+
+
+def _ask(kernel: _socket.socket, kind: int, flags: int, body: bytes) -> None:
     """One message and its acknowledgement, which is there when `send` returns."""
     kernel.send(struct.pack("=IHHII", 16 + len(body), kind, flags | _REQUEST_ACK, 0, 0) + body)
     answer = kernel.recv(65_536)

@@ -1,27 +1,32 @@
 """The first process of the WAN's user-mode kernel: loads what shaping needs, then takes orders over TCP.
 
-Started as `python -I -S router.py ADDRESS/PREFIX MAC PORT`. An order is a connection of its own: the words of a command
-with NULs between them, a line's end, then the command's input to the end. The answer is the exit code, a line's end,
-then the command's output. Only the world's own network reaches it: the policy lets no site speak to the router itself.
-System calls cost ten times the host's here, and so do imports (json 27 ms, pathlib 16, lzma 4): it makes do without.
+Started as `python -I -S router.py ADDRESS/PREFIX MAC PORT TABLES`. An order is a connection of its own: the words of a
+command with NULs between them, a line's end, then the command's input to the end. The answer is the exit code, a line's
+end, then the command's output. Only the world's own network reaches it: the policy lets no site speak to the router
+itself. `tc` finds its tables of distributions in TABLES. It prints `READY` as soon as it takes orders.
+
+System calls cost ten times the host's here, and so do imports (subprocess with socket and contextlib 70 ms, json 27,
+pathlib 16, lzma 4): it makes do without.
 """
 
-import contextlib
+from __future__ import annotations
+
+import _socket
 import os
-import socket
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
 from emulator.inside import netlink, syscalls
 
+READY = "ready"
+
 _MODULES = (
     *("sch_netem", "sch_htb", "cls_u32"),
     *("sch_codel", "sch_fq_codel", "sch_cake"),
     *("sch_ingress", "act_mirred", "ifb"),
 )
-_READY = [b"tc", b"-batch", b"-"]  # one waits for its input: starting it takes longer than a change of a link does
+_WAITING = ((b"ip", b"-batch", b"-"), (b"tc", b"-batch", b"-"))  # for input: starting one takes longer than its work
 _RECEIVE_OFFLOAD = 0x2C  # ETHTOOL_SGRO of linux/ethtool.h
 _FOLDERS = ("/usr/lib/uml/modules", "/lib/modules")
 
@@ -79,41 +84,76 @@ def _prepare(address: str, prefix: int, mac: str) -> None:
         {"kind": "address", "device": "vec0", "address": address, "prefix": prefix},
     ]
     netlink.carry_out(orders, str)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        # The driver's `gro=0` leaves the kernel's own merging on: netem would lose two packets and count one.
-        syscalls.set_ethtool(control.fileno(), "vec0", _RECEIVE_OFFLOAD, 0)
+    control = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    # The driver's `gro=0` leaves the kernel's own merging on: netem would lose two packets and count one.
+    syscalls.set_ethtool(control.fileno(), "vec0", _RECEIVE_OFFLOAD, 0)
+    control.close()
     with open("/proc/sys/net/ipv4/ip_forward", "w") as setting:
         setting.write("1")
 
 
-def _started(words: list[bytes]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+class Program:
+    """A program that waits for its input."""
+
+    def __init__(self, words: tuple[bytes, ...]) -> None:
+        given, self._input = os.pipe()
+        self._said = os.memfd_create("said")  # takes any amount while the input is still being written
+        actions = [(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate((given, self._said, self._said))]
+        try:
+            self._pid = os.posix_spawnp(words[0], words, os.environ, file_actions=actions)
+        finally:
+            os.close(given)
+
+    def run(self, text: bytes) -> bytes:
+        """Give it its input; its exit code, a line's end, and what it said."""
+        try:
+            while text:
+                text = text[os.write(self._input, text) :]
+        except BrokenPipeError:  # it has read enough: it says why
+            pass
+        os.close(self._input)
+        code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        said = os.pread(self._said, os.fstat(self._said).st_size, 0)
+        os.close(self._said)
+        return b"%d\n" % code + said
 
 
-def _obey(order: bytes, waiting: "subprocess.Popen[bytes]") -> bytes:
-    words, _, text = order.partition(b"\n")
-    program = waiting if words.split(b"\0") == _READY else _started(words.split(b"\0"))
-    output, _ = program.communicate(text)
-    return b"%d\n" % program.returncode + output
+def _obey(order: bytes, waiting: dict[tuple[bytes, ...], Program]) -> bytes:
+    first, _, text = order.partition(b"\n")
+    words = tuple(first.split(b"\0"))
+    return (waiting.pop(words, None) or Program(words)).run(text)
+
+
+def _received(connection: _socket.socket) -> bytes:
+    parts = []
+    while part := connection.recv(1 << 20):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _serve(address: str, port: int) -> None:
-    with socket.create_server((address, port)) as listener:
-        print("ready", flush=True)
-        waiting = _started(_READY)
-        while True:
-            connection, _ = listener.accept()
-            with connection, connection.makefile("rb") as stream:
-                if order := stream.read():  # who only looks whether we listen has none
-                    answer = _obey(order, waiting)
-                    with contextlib.suppress(ConnectionError):  # who asked may have been killed meanwhile
-                        connection.sendall(answer)
-            if waiting.returncode is not None:
-                waiting = _started(_READY)
+    listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+    listener.bind((address, port))
+    listener.listen(128)
+    print(READY, flush=True)
+    waiting: dict[tuple[bytes, ...], Program] = {}
+    while True:
+        for words in _WAITING:
+            if words not in waiting:
+                waiting[words] = Program(words)
+        number, _ = listener._accept()  # type: ignore[attr-defined]  # `accept` is `socket`'s own
+        connection = _socket.socket(fileno=number)
+        try:
+            if order := _received(connection):  # who only looks whether we listen has none
+                connection.sendall(_obey(order, waiting))
+        except ConnectionError:  # who asked may have been killed meanwhile
+            pass
+        connection.close()
 
 
 def main() -> None:
-    os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
+    os.environ.update(PATH="/usr/sbin:/usr/bin:/sbin:/bin", TC_LIB_DIR=sys.argv[4])
     syscalls.mount("proc", "/proc", "proc")
     syscalls.mount("sysfs", "/sys", "sysfs")
     _load_modules()

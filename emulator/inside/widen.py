@@ -1,5 +1,5 @@
-"""Lets a user-mode router, once it has booted, lose and delay less: `python -I -S widen.py PID BYTES` gives its packet
-sockets more room, and lets it run in real time.
+"""Lets a user-mode router, once it has booted, lose and delay less: its packet sockets get more room, and it runs in
+real time.
 
 A user-mode kernel opens its sockets with the host's default buffer, some ninety packets, and can't be told otherwise;
 what comes while it waits for a processor is lost without a trace. The sockets are borrowed for a moment (pidfd_getfd).
@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import os
 import socket
-import sys
 from pathlib import Path
 
 _SYS_PIDFD_GETFD = 438  # on every architecture
@@ -59,8 +58,3 @@ def in_real_time(group: int) -> None:
             if os.getpgid(int(tasks.parent.name)) == group:
                 for task in tasks.iterdir():
                     os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(1))
-
-
-if __name__ == "__main__":
-    in_real_time(int(sys.argv[1]))
-    widen(int(sys.argv[1]), int(sys.argv[2]))

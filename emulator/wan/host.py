@@ -9,6 +9,7 @@ from emulator.errors import Fell
 from emulator.orders import Address, Cable, Change
 from emulator.reach import Agent
 from emulator.topology.resolved import Topology
+from emulator.wan.kernel import TABLES
 from emulator.wiring import (
     ROUTER_ADDRESS,
     ROUTER_MAC,
@@ -52,7 +53,7 @@ class HostKernel:
         """A kernel that runs already."""
 
     def run(self, agent: Agent, argv: tuple[str, ...], text: str) -> str:
-        code, output = agent.output(_PLACE, argv, text)
+        code, output = agent.output(_PLACE, argv, text, {"TC_LIB_DIR": TABLES})
         if code:
             raise Fell(f"the router refused {' '.join(argv)}: {output.strip()}")
         return output

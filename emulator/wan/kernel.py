@@ -3,9 +3,13 @@
 from typing import Protocol
 
 from emulator.errors import CannotHere, WrongInput
+from emulator.inside.init import WORLD
 from emulator.reach import Agent
 from emulator.topology.resolved import Topology
 from emulator.wiring import Wires
+
+TABLES = f"{WORLD}/tables"
+"""Where a router's `tc` finds netem's tables of delays, as processes of the world see it."""
 
 
 class WanKernel(Protocol):
@@ -36,7 +40,7 @@ class WanKernel(Protocol):
         """Wait until it takes orders; `Fell` with its last words if it doesn't."""
 
     def run(self, agent: Agent, argv: tuple[str, ...], text: str) -> str:
-        """Feed a program in the router; what it printed. Raises `Fell` when it fails."""
+        """Feed a program in the router, which finds netem's tables; what it printed. Raises `Fell` when it fails."""
 
 
 _kernels: dict[str, WanKernel] = {}

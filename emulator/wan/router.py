@@ -6,29 +6,26 @@ from pathlib import Path
 
 from emulator import duplicates
 from emulator.reach import Agent
-from emulator.wan.kernel import WanKernel
-
-_TABLES = "tables"
+from emulator.wan.kernel import TABLES, WanKernel
 
 
 class Router:
     """`@DEV@` in lines stands for its one interface. All raise `Fell` with the first line that it refuses."""
 
     def __init__(self, folder: Path, agent: Agent, kernel: WanKernel) -> None:
-        self.tables = folder / _TABLES
+        self.tables = folder / Path(TABLES).name
         self._agent = agent
         self._kernel = kernel
 
     def ip(self, lines: Sequence[str]) -> None:
-        self._feed(("ip",), lines)
+        self._feed("ip", lines)
 
     def tc(self, lines: Sequence[str]) -> None:
-        needs_tables = any(" distribution " in line for line in lines)  # where none does, one program less is started
-        self._feed(("env", f"TC_LIB_DIR={self.tables}", "tc") if needs_tables else ("tc",), lines)
+        self._feed("tc", lines)
 
-    def _feed(self, program: tuple[str, ...], lines: Sequence[str]) -> None:
+    def _feed(self, program: str, lines: Sequence[str]) -> None:
         text = "\n".join(lines).replace("@DEV@", self._kernel.device) + "\n"
-        self._kernel.run(self._agent, (*program, "-batch", "-"), text)
+        self._kernel.run(self._agent, (program, "-batch", "-"), text)
 
     def detours(self) -> list[str]:
         """The intermediate devices that are there now."""

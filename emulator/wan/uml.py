@@ -11,9 +11,11 @@ import sys
 from pathlib import Path
 
 from emulator.errors import Fell
+from emulator.inside import router
 from emulator.orders import Cable, Change
 from emulator.reach import Agent, Launch
 from emulator.topology.resolved import Topology
+from emulator.wan.kernel import TABLES
 from emulator.wiring import (
     ROUTER_ADDRESS,
     ROUTER_MAC,
@@ -30,13 +32,13 @@ _PEER = "uml"
 _SKIP = ("initcall_blacklist=raid6_select_algo,init_zswap,init_jfs_fs", "pty.legacy_count=0")
 _BOOT_S = 60.0
 _ROOM_BYTES = 4 << 20  # of packets that wait for the router: some thousand
-_WIDEN = Path(__file__).parent.parent / "inside" / "widen.py"
-_ROUTER = Path(__file__).parent.parent / "inside" / "router.py"
+_INSIDE = Path(router.__file__).parent
 STARTED = (
-    *(sys.executable, "-I", "-S", str(Path(__file__).parent.parent / "inside" / "boot_uml.py"), _KERNEL),
+    *(sys.executable, "-I", "-S", str(_INSIDE / "boot_uml.py"), _KERNEL),
     "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX_Fast_Unaligned_Load",
 )
 """How a user-mode kernel's command line begins: what starts it, and what its programs find in their environment."""
+_ROUTER = _INSIDE / "router.py"
 
 
 class UmlKernel:
@@ -73,30 +75,28 @@ class UmlKernel:
             "con0=null,fd:1",
             "quiet",
             *_SKIP,
-            f"uml_dir={folder}/",
+            "uml_dir=/run/",  # the world's own, whose name never changes
             "umid=wan",
             f"vec0:transport=raw,ifname={_PEER},depth=128,gro=0",
             f"init={sys.executable}",
             "--",
-            *("-I", "-S", str(_ROUTER), f"{ROUTER_ADDRESS}/{WAN_PREFIX}", ROUTER_MAC, str(_ORDERS_PORT)),
+            *("-I", "-S", str(_ROUTER), f"{ROUTER_ADDRESS}/{WAN_PREFIX}", ROUTER_MAC, str(_ORDERS_PORT), TABLES),
         )
         agent.spawn([Launch("wan", argv, folder, {"TMPDIR": "/dev/shm"}, urgent=True)])  # noqa: S108 - the world's own tmpfs
 
     def wait(self, agent: Agent, folder: str) -> None:
+        """By its own word: a SYN that it drops while it boots would be sent again after a second only."""
+        log = Path(folder) / "log"
         try:
-            agent.wait_ready("wan", ROUTER_ADDRESS, _ORDERS_PORT, None, _BOOT_S, folder)
+            agent.wait_said(folder, router.READY, _BOOT_S)
         except Fell as error:
-            last = (Path(folder) / "log").read_text(errors="replace")[-2000:]
+            last = log.read_text(errors="replace")[-2000:]
             raise Fell(f"the WAN's kernel did not come up: {error}\n{last}") from error
-        self._make_room(agent, Path(folder))
-
-    def _make_room(self, agent: Agent, folder: Path) -> None:
-        """Without it packets are only more often missed, and rounds say so: no reason to have no world."""
-        pid = (folder / "pid").read_text().split()[0]
-        code, said = agent.output("wan", (sys.executable, "-I", "-S", str(_WIDEN), pid, str(_ROOM_BYTES)))
-        if code:
-            with (folder / "log").open("a") as log:
-                log.write(f"its sockets keep the host's default room: {said}")
+        try:
+            agent.favour(folder, _ROOM_BYTES)
+        except Fell as error:  # packets are only more often missed then, and rounds say so: no reason to have no world
+            with log.open("a") as told:
+                told.write(f"its sockets keep the host's default room: {error}\n")
 
     def run(self, agent: Agent, argv: tuple[str, ...], text: str) -> str:
         with agent.connect("wan", ROUTER_ADDRESS, _ORDERS_PORT, 5.0) as orders:

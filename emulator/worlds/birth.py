@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from emulator.errors import NAMESPACES_ADVICE, CannotHere, WrongState
-from emulator.inside.init import AGENT_SOCKET
+from emulator.inside.init import AGENT_SOCKET, HOSTS
 from emulator.reach import Agent
 from emulator.worlds.record import WorldRecord, forget_layer
 
@@ -19,27 +21,63 @@ _START = Path(__file__).parent.parent / "inside" / "start.py"
 _COMPLETE = b"\n"
 
 
-@contextlib.contextmanager
-def born(folder: Path, record: WorldRecord) -> Iterator[tuple[Agent, WorldRecord]]:
-    """A fresh init with its agent, and its record written. It outlives the block only when the block ends well.
+@dataclass(frozen=True)
+class Begun:
+    """A fresh init whose agent answers, in a folder of its own.
 
-    The lifeline does it: a pipe that only this process holds open. When we end in the middle, in whatever way, the init
-    reads its end and takes the world with it. Raises `CannotHere` where the kernel refuses namespaces.
+    It outlives this process only once it is born: the lifeline is a pipe that we alone hold open. When we end in the
+    middle, in whatever way, the init reads its end and takes the world with it.
     """
+
+    folder: Path
+    init_pid: int
+    lifeline: BinaryIO
+
+    @property
+    def agent(self) -> Agent:
+        return Agent(self.folder)
+
+    def moved(self, folder: Path) -> "Begun":
+        """The same with another folder, which is not there yet, and its name."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.rename(folder)
+        moved = replace(self, folder=folder)
+        moved.agent.set_name(folder.name)
+        return moved
+
+    def undo(self) -> None:
+        """Take it away, unless it was born, or has ended in being so; and its folder."""
+        if not self.lifeline.closed:
+            end(WorldRecord.unknown(self.folder.name).with_init(self.init_pid))
+            self.lifeline.close()
+        erase(self.folder)
+
+
+def begin(folder: Path) -> Begun:
+    """Start an init. Raises `CannotHere` where the kernel refuses namespaces."""
     hears, lifeline = os.pipe()
     try:
-        try:
-            pid = _start(folder, hears)
-        finally:
-            os.close(hears)
-        record = record.with_init(pid).write(folder)
-        yield Agent(folder), record
-        os.write(lifeline, _COMPLETE)
+        (folder / HOSTS).touch()  # mounted over the world's own
+        return Begun(folder, _start(folder, hears), open(lifeline, "wb", buffering=0))  # noqa: PTH123 - a descriptor
+    except BaseException:
+        os.close(lifeline)
+        raise
+    finally:
+        os.close(hears)
+
+
+@contextlib.contextmanager
+def born(begun: Begun, record: WorldRecord) -> Iterator[tuple[Agent, WorldRecord]]:
+    """Its agent, and its record written. It outlives the block only when the block ends well."""
+    try:
+        record = record.with_init(begun.init_pid).write(begun.folder)
+        yield begun.agent, record
+        begun.lifeline.write(_COMPLETE)
     except BaseException:
         end(record)
         raise
     finally:
-        os.close(lifeline)
+        begun.lifeline.close()
 
 
 def prove() -> None:

@@ -111,7 +111,7 @@ def _carried(kernel: str, folder: Path) -> float:
     keep_names(folder, topology)
     record = WorldRecord(_NOWHERE, "starting", kernel, "", 0.0, 0, "", "", ())
     try:
-        with birth.born(folder, record) as (agent, _):
+        with birth.born(birth.begin(folder), record) as (agent, _):
             builder = Builder(folder, agent, kernels.choose(kernel), lambda _what, _done, _of: None)
             builder.begin()
             builder.add_sites(topology.sites, (), topology)

@@ -1,14 +1,14 @@
 """What is kept of a world: its topology, its services, its init's process."""
 
+import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import TypeAdapter, ValidationError
-
 from emulator import topology as topologies
+from emulator.inside.init import HOSTS
 from emulator.inside.processes import birth
 from emulator.places import HUB_ADDRESS, Service, gateway_address, pacs_address, worker_address
 from emulator.topology.resolved import Topology
@@ -39,13 +39,15 @@ class WorldRecord:
     @classmethod
     def read(cls, folder: Path) -> Self | None:
         """The record in a world's folder; None where there is none that can be read."""
+        from pydantic import TypeAdapter  # 50 ms to import, for which a world that is begun early need not wait
+
         try:
             return TypeAdapter(cls).validate_json((folder / "world.json").read_bytes())
-        except (OSError, ValidationError):
+        except (OSError, ValueError):  # pydantic's ValidationError is a ValueError
             return None
 
     def write(self, folder: Path) -> Self:
-        write_whole(folder / "world.json", TypeAdapter(type(self)).dump_json(self, indent=1))
+        write_whole(folder / "world.json", json.dumps(asdict(self), indent=1).encode())
         return self
 
     def with_init(self, pid: int) -> Self:
@@ -81,7 +83,7 @@ def keep_names(folder: Path, topology: Topology) -> None:
         lines.append(f"{gateway_address(site.index)} {site.name}")
         lines.append(f"{pacs_address(site.index)} pacs.{site.name}")
         lines.append(f"{worker_address(site.index)} worker.{site.name}")
-    (folder / "hosts").write_text("\n".join(lines) + "\n")
+    (folder / HOSTS).write_text("\n".join(lines) + "\n")
 
 
 def service_folder(folder: Path, name: str) -> Path:

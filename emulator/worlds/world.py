@@ -26,6 +26,7 @@ from emulator.wiring import MOST_SITES
 from emulator.worlds import birth, playing
 from emulator.worlds.build import Builder, Progress
 from emulator.worlds.changes import Changes, changes
+from emulator.worlds.early import Early
 from emulator.worlds.home import home, locked, world_folder
 from emulator.worlds.links import Links, forget_changes
 from emulator.worlds.record import (
@@ -110,9 +111,15 @@ class World:
 
     @classmethod
     def up(
-        cls, topology: Topology, name: str, services: Sequence[Service], wan: str | None, progress: Progress
+        cls,
+        topology: Topology,
+        name: str,
+        services: Sequence[Service],
+        wan: str | None,
+        progress: Progress,
+        early: Early | None = None,
     ) -> Self:
-        """Bring a world up, or change one that is up by just the difference.
+        """Bring a world up, or change one that is up by just the difference. `early`: what was begun for it.
 
         An error or an interrupt takes away what a first `up` has made. A change that was interrupted is made good by
         the next `up`, which builds the world anew. Raises `CannotHere`, `WorldBusy`, `Fell`.
@@ -120,7 +127,7 @@ class World:
         with locked(name):
             present = cls.present(name)
             if present is None:
-                return cls._create(topology, name, services, wan, progress)
+                return cls._create(topology, name, services, wan, progress, early)
             if wan is not None and wan != present.record.wan:
                 raise WrongState(
                     f"world '{name}' runs on WAN kernel '{present.record.wan}'; take it down to change that"
@@ -130,7 +137,13 @@ class World:
 
     @classmethod
     def _create(
-        cls, topology: Topology, name: str, services: Sequence[Service], wan: str | None, progress: Progress
+        cls,
+        topology: Topology,
+        name: str,
+        services: Sequence[Service],
+        wan: str | None,
+        progress: Progress,
+        early: Early | None,
     ) -> Self:
         began = time.monotonic()
         kernel = kernels.choose(wan)
@@ -138,15 +151,21 @@ class World:
         _refuse_impossible(topology)
         folder = world_folder(name)
         _clear(folder)
-        folder.mkdir(parents=True, mode=0o700)
+        begun = early.take() if early else None
+        if begun:
+            begun = begun.moved(folder)
+        else:
+            folder.mkdir(parents=True, mode=0o700)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        keep_names(folder, topology)
-        keep_topology(folder, topology)  # before the record: who finds that may read this
         record = WorldRecord(name, "starting", kernel.name, now, 0.0, 0, "", "", ())
         try:
-            with birth.born(folder, record.write(folder)) as (agent, born):
+            keep_names(folder, topology)
+            keep_topology(folder, topology)  # before the record: who finds that may read this
+            record.write(folder)
+            with birth.born(begun or birth.begin(folder), record) as (agent, born):
                 builder = Builder(folder, agent, kernel, progress)
-                builder.begin()
+                if begun is None:
+                    builder.begin()
                 with ThreadPoolExecutor(1) as beside:  # the router takes its queues before the servers want its turn
                     shaped = beside.submit(builder.shape, topology, "new")
                     builder.add_sites(topology.sites, services, topology)
@@ -161,6 +180,8 @@ class World:
                 running = (*services, *toxics.servers(topology))
                 record = replace(born, state="up", services=running, up_s=time.monotonic() - began).write(folder)
         except BaseException:
+            if begun:
+                begun.undo()
             birth.erase(folder)
             raise
         events.write(folder, "up", topology=topology.name, sites=len(topology.sites), wan=kernel.name)

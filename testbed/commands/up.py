@@ -1,6 +1,5 @@
 """`testbed up TOPOLOGY`."""
 
-import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,20 +37,23 @@ def command(topology: Path, name: str | None, wan: str | None, plan: bool, json:
     only the difference is made; where there is none, nothing happens. Ctrl-C takes away what was made; what
     was baked is kept.
     """
-    from emulator import wan as kernels
-
-    # What this machine can do is found out by trying, in a process of its own, while the rest is imported here.
-    threading.Thread(target=kernels.available, daemon=True).start()
-    from testbed.composition import bring_up, planned, read, world_name
-    from testbed.routing import shortfall
-
-    wanted = read(topology)
-    called = world_name(name or wanted.name)
     if plan:
+        from testbed.composition import planned, read, world_name
+
+        wanted = read(topology)
+        called = world_name(name or wanted.name)
         _tell(called, planned(wanted, called), json)
         return
-    with progress.shown() as report:
-        world = bring_up(wanted, called, wan, report)
+    from emulator.worlds import Early
+
+    with Early(wan) as early:  # a router boots while the rest is imported and read here
+        from testbed.composition import bring_up, read, world_name
+        from testbed.routing import shortfall
+
+        wanted = read(topology)
+        called = world_name(name or wanted.name)
+        with progress.shown() as report:
+            world = bring_up(wanted, called, wan, report, early)
     sites = counted(len(wanted.sites), "site")
     took = seconds(world.record.up_s)
     click.echo(f"{world.name} is up: {sites}, WAN by the {world.record.wan} kernel, after {took}", err=json)

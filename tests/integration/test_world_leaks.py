@@ -16,7 +16,7 @@ from networks import make_site, make_topology, quiet
 
 from emulator.errors import Fell, WorldBusy, WrongState
 from emulator.waiting import wait_until
-from emulator.worlds import World, home, ls
+from emulator.worlds import Early, World, home, ls
 from emulator.worlds.home import locked
 
 pytestmark = pytest.mark.integration
@@ -108,6 +108,33 @@ def test_an_interrupted_up_takes_away_what_it_made(nothing_left: Callable[[], No
     up.wait(60)
     nothing_left()
     assert ls() == []
+
+
+def test_what_was_begun_early_and_not_taken_goes(nothing_left: Callable[[], None], home: Path) -> None:
+    with Early(None):
+        pass
+    nothing_left()
+    assert list((home / "scratch").iterdir()) == []
+
+
+def test_what_a_killed_command_had_begun_early_ends_with_it_and_is_swept(
+    nothing_left: Callable[[], None], home: Path
+) -> None:
+    source = "from emulator.worlds import Early; e = Early(None); e.__enter__(); print(e.take()); input()"
+    beginning = subprocess.Popen(
+        [sys.executable, "-c", source], env=_env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert beginning.stdout
+    assert beginning.stdout.readline().startswith("Begun(")
+    beginning.kill()
+    beginning.communicate()
+    nothing_left()
+    assert len(list((home / "scratch").iterdir())) == 1
+    with Early(None) as early:
+        world = World.up(make_topology("leaky", [make_site(1, "vdsl")]), "leaky", [], None, quiet, early)
+        assert list((home / "scratch").iterdir()) == []
+    assert world.state == "up"
+    assert world.output("hub", ["hostname"]) == (0, "leaky\n")
 
 
 def test_killing_the_init_ends_everything(nothing_left: Callable[[], None]) -> None:

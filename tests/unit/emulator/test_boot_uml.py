@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 
 from emulator.wan.uml import STARTED
 
@@ -27,6 +28,7 @@ print(alarms[0] - began)
 """
 
 
+@cache
 def _seen() -> list[str]:
     argv = [*_BOOT, sys.executable, "-I", "-S", "-c", _LOOK]
     return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout.split()
