@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from emulator import topology as topologies
 from emulator import toxics, traffic
 from emulator.errors import WrongInput
 from emulator.places import Service
-from emulator.topology import Known, Topology, load
+from emulator.topology import Known, Topology
 from emulator.topology.fields import LONGEST_NAME, is_name
 from emulator.topology.words import Stock
 from emulator.worlds import Changes, Early, World, changes, home
 from nodes import cohorts, imports, warehouse
 from nodes.cohorts import scanners
 from nodes.pacs import flavours
+from testbed import readings
 from testbed.progress import Report
 
 
@@ -43,7 +45,8 @@ def known() -> Known:
 
 def read(path: Path) -> Topology:
     """The topology in a file, checked. Raises `TopologyErrors` with all that is wrong in it."""
-    return load(path, known())
+    stock = [(name, found.content, sorted(found.labels.items())) for name, found in imports.listed(home()).items()]
+    return readings.read(path, stock, cache() / "topologies", lambda file: topologies.load(file, known()))
 
 
 def world_name(name: str) -> str:

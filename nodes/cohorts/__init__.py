@@ -2,7 +2,6 @@
 layer."""
 
 from nodes.cohorts.bakery import bake, lacking, storages, verify
-from nodes.cohorts.defects import truth
 from nodes.cohorts.keys import key_of
 
-__all__ = ["bake", "key_of", "lacking", "storages", "truth", "verify"]
+__all__ = ["bake", "key_of", "lacking", "storages", "verify"]

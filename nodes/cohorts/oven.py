@@ -34,8 +34,9 @@ from nodes.dicom.study import Context
 from nodes.errors import TestbedError
 from nodes.imports import choosing, cohorts_folder
 from nodes.pacs.habits import Writes, writes_of
+from nodes.phantoms.classes import LABELS, Label
 from nodes.phantoms.studio import Studio
-from nodes.phantoms.subjects import LABELS, Label, Subject, draw
+from nodes.phantoms.subjects import Subject, draw
 
 _FIRST_PORT = 8042
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1

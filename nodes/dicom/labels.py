@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from pydicom.dataset import Dataset
 
 from nodes.errors import Unreadable
-from nodes.phantoms.subjects import Label
+from nodes.phantoms.classes import Label
 
 CODES: Final[Mapping[Label, tuple[str, str]]] = {
     "control": ("17621005", "Normal"),

@@ -13,7 +13,7 @@ from nodes.dicom import labels
 from nodes.dicom.archive import packed
 from nodes.errors import TestbedError, WrongState
 from nodes.imports.store import Store, imported
-from nodes.phantoms.subjects import Label
+from nodes.phantoms.classes import Label
 
 _ARCHIVE_BYTES = 64 * 2**20  # a study of thousands of slices never lies in memory whole
 

@@ -20,7 +20,7 @@ from nodes.errors import WrongState
 from nodes.imports import disk, labelling, tables
 from nodes.imports.findings import Instance, LeftOut, Source
 from nodes.imports.index import FORMAT, STUDIES, opened
-from nodes.phantoms.subjects import LABELS, Label
+from nodes.phantoms.classes import LABELS, Label
 
 _SUMMARY = "cohort.json"
 _A_TRANSACTION = 200  # sources: what a kill costs to look at again

@@ -9,12 +9,11 @@ tell them apart without error.
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 
-Label: TypeAlias = Literal["control", "mci", "ad"]
-LABELS: tuple[Label, ...] = ("control", "mci", "ad")
+from nodes.phantoms.classes import Label
 
 
 @dataclass(frozen=True)

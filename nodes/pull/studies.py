@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nodes.dicom import labels
 from nodes.errors import Unreadable
-from nodes.phantoms.subjects import Label
+from nodes.phantoms.classes import Label
 from nodes.pull.elements import Data
 from nodes.pull.frames import Frame, frames
 from nodes.pull.identity import Identity, identify

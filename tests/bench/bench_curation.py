@@ -14,7 +14,7 @@ import numpy as np
 from figures import tell
 
 from emulator.topology.resolved import Cohort, Compute, Direction, Link, Pacs, Site
-from nodes.cohorts import truth
+from nodes.cohorts.defects import truth
 from nodes.cohorts.oven import Order, studies
 from nodes.curation import Findings, curate
 from nodes.defects.spoiling import names

@@ -13,8 +13,9 @@ from figures import tell
 from nodes.cohorts import scanners
 from nodes.dicom.archive import Storage, packed, study_files
 from nodes.dicom.study import Context
+from nodes.phantoms.classes import LABELS
 from nodes.phantoms.studio import Studio
-from nodes.phantoms.subjects import LABELS, draw
+from nodes.phantoms.subjects import draw
 
 _LIMIT_MS = 100.0
 _EXAMS = 24

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import torch
 
-from nodes.phantoms import subjects
+from nodes.phantoms import classes, subjects
 from nodes.phantoms.studio import Studio
 from nodes.phantoms.volumes import Scan
 from nodes.pull import Study, Volume
@@ -35,7 +35,7 @@ def studies() -> list[Study]:
     studio = Studio()
     made = []
     for number in range(STUDIES):
-        label = subjects.LABELS[number % 3]
+        label = classes.LABELS[number % 3]
         subject = subjects.draw(number + 1, label, np.random.SeedSequence([7, number]))
         pictures = studio.pictures(subject, "3T", ("mr", "pet"), np.random.SeedSequence(7))
         assert pictures.mri is not None

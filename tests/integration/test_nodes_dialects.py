@@ -13,6 +13,7 @@ import pytest
 from emulator.topology.resolved import Cohort, Compute, Direction, Link, Pacs, Site
 from nodes import cohorts, pacs
 from nodes.cohorts import scanners
+from nodes.cohorts.defects import truth
 from nodes.curation import curate
 from nodes.defects.spoiling import names
 from nodes.dicom.archive import packed, study_files
@@ -103,4 +104,4 @@ def test_a_dirty_cohort_is_baked_with_the_defects_of_its_truth(tmp_path: Path) -
     assert len(studies) == 11
     assert all("StudyTime" not in pydicom.dcmread(io.BytesIO(files[0])) for files in studies.values())
     told = {(study, kind) for study, files in studies.items() for kind in curate(files).kinds}
-    assert told == {(defect.study, defect.kind) for defect in cohorts.truth(site, 7)}
+    assert told == {(defect.study, defect.kind) for defect in truth(site, 7)}

@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 from nodes.dicom import labels
 from nodes.imports.importing import Outcome, run
 from nodes.imports.store import Store
-from nodes.phantoms.subjects import Label
+from nodes.phantoms.classes import Label
 
 
 def dicom(path: Path, number: int, study: str = "1.2.3", label: Label | None = None, **changed: str) -> Path:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from nodes.phantoms.subjects import Label, Subject, draw
+from nodes.phantoms.classes import Label
+from nodes.phantoms.subjects import Subject, draw
 
 
 def person(label: Label = "ad", number: int = 1) -> Subject:

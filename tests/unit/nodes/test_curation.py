@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.topology.resolved import Cohort, Compute, Direction, Link, Pacs, Site
-from nodes.cohorts import scanners, truth
+from nodes.cohorts import scanners
+from nodes.cohorts.defects import truth
 from nodes.cohorts.oven import Order, studies
 from nodes.curation import Finding, Findings, curate, judge
 from nodes.curation.burnt_in_text import lettered

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from emulator.topology.document import DefectsDocument
 from emulator.topology.drawing import defects as counted
 from emulator.topology.resolved import Cohort, Compute, Direction, Link, Pacs, Site
-from nodes.cohorts import key_of, scanners, truth
-from nodes.cohorts.defects import drawn
+from nodes.cohorts import key_of, scanners
+from nodes.cohorts.defects import drawn, truth
 from nodes.curation import curate
 from nodes.defects import Defect
 from nodes.defects.spoiling import names, spoil

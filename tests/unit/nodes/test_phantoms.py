@@ -3,10 +3,11 @@ import numpy.typing as npt
 import pytest
 
 from nodes.phantoms.anatomy import GRID, HIPPOCAMPUS
+from nodes.phantoms.classes import LABELS, Label
 from nodes.phantoms.deformation import Deformation
 from nodes.phantoms.disease import relative_change
 from nodes.phantoms.studio import Pictures, Studio
-from nodes.phantoms.subjects import LABELS, Label, Subject, draw
+from nodes.phantoms.subjects import Subject, draw
 
 SUBJECTS = 24
 Floats = npt.NDArray[np.float64]
