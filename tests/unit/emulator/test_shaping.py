@@ -23,6 +23,7 @@ from emulator.topology.resolved import (
     Topology,
     Training,
 )
+from emulator.wan.uml import less_transit
 
 _TRAINING = Training("dementia", "fedavg", 1, 1, 8, 0.01, 0.25, True)
 _COHORT = Cohort("phantom", 1, {"control": 1}, "3T", ("mr",), "multi-frame")
@@ -150,3 +151,18 @@ def test_the_jitter_is_the_deviation_also_where_the_table_of_netem_has_another(
     values = [int(word) / 8192 for row in table.splitlines() if not row.startswith("#") for word in row.split()]
     assert told
     assert int(told[1]) * statistics.pstdev(values) == pytest.approx(10_000, rel=0.001)
+
+
+@given(st.floats(0, 1), st.floats(0, 0.01))
+def test_the_user_mode_router_takes_its_own_transit_from_the_delay_and_from_nothing_else(
+    delay_s: float, jitter_s: float
+) -> None:
+    hub, link = _link(10**9, 10**9, 0.0), _link(10**7, 10**6, delay_s, jitter_s=jitter_s, loss=0.01)
+    for line in shaping.queues(_topology(hub, (link, None))):
+        found = re.search(r" netem .* delay (\d+)us", line)
+        less = less_transit(line)
+        if found is None:
+            assert less == line
+        else:
+            wanted_us = max(0, int(found[1]) - 90)
+            assert less == line.replace(f" delay {found[1]}us", f" delay {wanted_us}us")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator import topology as topologies
 from emulator.topology import Known, Topology
 from testbed import composition, readings
 
@@ -23,13 +24,13 @@ def loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     """The files that were really read, in turn; in a home of this test alone."""
     monkeypatch.setenv("TESTBED_HOME", str(tmp_path / "home"))
     found: list[Path] = []
-    load = composition.topologies.load
+    load = topologies.load
 
     def counted(path: Path, known: Known) -> Topology:
         found.append(path)
         return load(path, known)
 
-    monkeypatch.setattr(composition.topologies, "load", counted)
+    monkeypatch.setattr(topologies, "load", counted)
     return found
 
 
@@ -48,7 +49,7 @@ def test_another_text_is_read_anew(file: Path, loaded: list[Path]) -> None:
 
 def test_other_cohorts_make_it_another_reading(file: Path, loaded: list[Path], tmp_path: Path) -> None:
     def reading(cohorts: list[str]) -> Topology:
-        return readings.read(file, cohorts, tmp_path / "kept", lambda path: composition.topologies.load(path, known))
+        return readings.read(file, cohorts, tmp_path / "kept", lambda path: topologies.load(path, known))
 
     known = composition.known()
     for cohort in ("one", "one", "another"):
