@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from nodes.errors import Unreadable
 from nodes.pull import packs
+from nodes.pull.multipart import Piece
 from nodes.pull.packs import Instance, Pack, Place
 from nodes.pull.provenance import Provenance, provenance
 
@@ -24,16 +25,17 @@ class Store:
 
     def holding(self, study: str) -> "Holding":
         """What is kept of a study, by this process or an earlier one."""
-        folder = self._of(study)
+        folder = self.folder_of(study)
         with packs.local_disk(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return Holding(study, folder)
 
     def forget(self, study: str) -> None:
         """Away with all of a study."""
-        shutil.rmtree(self._of(study), ignore_errors=True)
+        shutil.rmtree(self.folder_of(study), ignore_errors=True)
 
-    def _of(self, study: str) -> Path:
+    def folder_of(self, study: str) -> Path:
+        """Where a study lies, or would."""
         return self._folder / hashlib.sha256(study.encode()).hexdigest()[:32]
 
 
@@ -119,6 +121,13 @@ class Stream:
             return False
         instance, place = self._open().whole((found.instance, found.series, found.sop_class), data)
         return self._holding.settle(instance, place)
+
+    def take(self, piece: Piece, asked: str | None = None) -> bool | None:
+        """Keep a piece of a multipart body; where it is a part's last, whether that was not here before."""
+        if piece.first and piece.last:
+            return self.whole(piece.data, asked)
+        self.piece(piece.data)
+        return self.end(asked) if piece.last else None
 
     def piece(self, data: memoryview | bytes) -> None:
         """The next bytes of an instance."""

@@ -1,4 +1,4 @@
-"""Retrieval over DICOMweb: the study in one answer, or by series, instance, or the frames of an instance."""
+"""Retrieval over DICOMweb: the study in one answer; else by series; else each instance; else its frames."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -9,6 +9,7 @@ from nodes.pull.intake import Intake
 from nodes.pull.links import Links
 from nodes.pull.listing import Entry
 from nodes.pull.multipart import Piece, Splitter, boundary_of
+from nodes.pull.rebuilding import rebuild
 from nodes.pull.store import Stream
 from nodes.pull.ways import register
 from nodes.pull.web import Answer
@@ -68,7 +69,17 @@ class WadoRs:
                     self._into(stream, intake, path, ONE, one.uid)
                 except (Declined, Unreadable) as error:
                     stream.abort()
-                    intake.refused[one.uid] = str(error)
+                    self._from_frames(stream, intake, path, one.uid, str(error))
+
+    def _from_frames(self, stream: Stream, intake: Intake, path: str, uid: str, why: str) -> None:
+        """The last resort: what a viewer would make of it."""
+        try:
+            intake.carried(rebuild(self._links.web, path, stream.piece), 0)
+            intake.count(stream.end(uid), uid)
+            intake.noted.append("instances put together from their metadata and frames, as they were not to be had")
+        except (Declined, Unreadable) as error:
+            stream.abort()
+            intake.refused[uid] = f"{why}; nor from its metadata and frames: {error}"
 
     def _take(self, intake: Intake, path: str) -> None:
         with intake.holding.stream() as stream:
@@ -112,9 +123,6 @@ class WadoRs:
         splitter.finish()
 
     def _piece(self, intake: Intake, stream: Stream, piece: Piece, asked: str | None, called: str) -> None:
-        if piece.first and piece.last:
-            intake.count(stream.whole(piece.data, asked), called)
-            return
-        stream.piece(piece.data)
-        if piece.last:
-            intake.count(stream.end(asked), called)
+        new = stream.take(piece, asked)
+        if new is not None:
+            intake.count(new, called)

@@ -1,6 +1,7 @@
 """A DICOMweb server that behaves as it is told to: well, oddly, or badly."""
 
 import contextlib
+import io
 import json
 import re
 import ssl
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+import pydicom
 
 _TAGS = {"study": "0020000D", "series": "0020000E", "instance": "00080018"}
 
@@ -26,6 +29,7 @@ class Habits:
     accept: str = ""  # a form that Accept must contain
     single: bool = False  # one instance as application/dicom
     whole: bool = True  # False: 500 for whole studies and series
+    files: bool = True  # False: 500 for instances as well; they have metadata and frames
     authorization: str = ""
     closed: int = 0  # so many retrievals are refused first
     retry_after: str = "0"
@@ -57,6 +61,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(401, "text/plain", b"who are you?")
         elif habits.html:
             self._answer(200, "text/html", b"<html>Sign in</html>")
+        elif match := re.search(r"/instances/([^/]+)/(metadata|frames/[0-9,]+)$", url.path):
+            self._of_instance(match[1], match[2])
         elif "json" in self.headers["Accept"]:
             self._list(url.path, parse_qs(url.query))
         else:
@@ -82,6 +88,22 @@ class _Handler(BaseHTTPRequestHandler):
         items = [{_TAGS[key]: {"vr": "UI", "Value": [value]} for key, value in row} for row in rows]
         self._answer(200, "application/dicom+json", json.dumps(items).encode())
 
+    def _of_instance(self, uid: str, what: str) -> None:
+        (data,) = [data for files in self.habits.studies.values() for (_, one), data in files.items() if one == uid]
+        dataset = pydicom.dcmread(io.BytesIO(data))
+        if what == "metadata":
+            pixels = {"7FE00010": {"vr": "OW", "BulkDataURI": "bulk/1"}}
+            told = {tag: element for tag, element in dataset.to_json_dict(1 << 40).items() if tag not in pixels}
+            self._answer(200, "application/dicom+json", json.dumps([{**told, **pixels}]).encode())
+            return
+        planes = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
+        wanted = [planes[int(number) - 1].tobytes() for number in what.removeprefix("frames/").split(",")]
+        body = b"".join(
+            b"--abc\r\nContent-Type: application/octet-stream\r\n\r\n" + plane + b"\r\n" for plane in wanted
+        )
+        kind = 'multipart/related; type="application/octet-stream"; boundary=abc'
+        self._answer(200, kind, body + b"--abc--\r\n")
+
     def _retrieve(self, path: str) -> None:
         habits = self.habits
         if habits.closed:
@@ -94,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
         match = re.fullmatch(r"/dicom-web/studies/([^/]+)(?:/series/([^/]+))?(?:/instances/([^/]+))?", path)
         assert match
         study, series, instance = match.groups()
-        if not habits.whole and not instance:
+        if not habits.files or (not habits.whole and not instance):
             self._answer(500, "text/plain", b"too much")
             return
         files = [

@@ -86,6 +86,24 @@ def test_a_server_with_habits_of_its_own_gives_every_study(
             assert volumes.volumes.keys() == {"MR", "PT"}
 
 
+@pytest.mark.parametrize("storage", ["single-frame", "multi-frame"])
+def test_a_server_that_gives_no_files_gives_frames_and_metadata_of_the_same_volumes(
+    tmp_path: Path, storage: str
+) -> None:
+    files = Habits({uid(1): by_uid(study(1, storage))})
+    with client(files, tmp_path / "files") as pulling:
+        expected, _ = pulling.study(uid(1))
+    with client(replace(files, files=False), tmp_path / "frames") as pulling:
+        assert pulling.studies() == [uid(1)]
+        found, fetched = pulling.study(uid(1))
+    assert (fetched.way, fetched.instances) == ("wado-rs", len(files.studies[uid(1)]))
+    assert "put together from their metadata and frames" in fetched.why
+    assert (found.label, found.patient_id) == (expected.label, expected.patient_id)
+    for modality, volume in expected.volumes.items():
+        assert np.array_equal(found.volumes[modality].values, volume.values)
+        assert np.array_equal(found.volumes[modality].affine, volume.affine)
+
+
 def test_the_form_of_accept_that_a_server_takes_is_asked_for_only_once(habits: Habits, tmp_path: Path) -> None:
     habits.accept = "type=application/dicom"
     with client(habits, tmp_path) as pulling:
