@@ -1,18 +1,28 @@
 """Sites filled from the warehouse: each study pulled across the WAN by the site's worker, and stored in its PACS.
 
-WADO-RS there, STOW-RS here; the body of the one is the body of the other and never lies in memory whole.
+WADO-RS there, STOW-RS here; the body of the one is the body of the other and never lies in memory whole. Where the
+site's PACS speaks no DICOMweb, a study is spooled, and stored by C-STORE. Files stay as they are, in their transfer
+syntax: what the warehouse writes is what the site has.
 """
 
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
 
 import httpx
 
 from nodes.endpoints import Endpoint, Login
 from nodes.errors import PullFailed, TestbedError
 from nodes.pacs.flavours import Reach
+from nodes.pull import Store
+from nodes.pull.multipart import Splitter, boundary_of
+from nodes.tls import caller_context
 
 _AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _PAGE = 500
@@ -49,7 +59,7 @@ class Filled:
 def fill(needs: Sequence[Need], warehouse: Endpoint, progress: Progress) -> list[Filled]:
     """Bring every site what it lacks, all sites at once, as they would. What is there whole is not brought again.
 
-    A site that fails stops alone. All must speak plain DICOMweb.
+    A site that fails stops alone. The warehouse must speak DICOMweb; a site may speak DIMSE alone.
     """
     counting = _Counting(sum(len(need.studies) for need in needs), progress)
     with ThreadPoolExecutor(max(1, len(needs))) as hands:
@@ -78,16 +88,16 @@ class _Counting:
 def _fill(need: Need, warehouse: Endpoint, counting: _Counting) -> Filled:
     brought = size = there = 0
     try:
-        with _client(need, need.pacs) as pacs, _client(need, warehouse) as source:
-            present = dict(_present(pacs, need.pacs))
-            lacking = [study for study, count in need.studies.items() if present.get(study, 0) < count]
+        with _client(need, warehouse) as client, _target(need) as target:
+            source = _Source(client, warehouse, counting.stopped)
+            lacking = target.lacking(need.studies)
             there = len(need.studies) - len(lacking)
             counting.more(there)
             for study in lacking:
-                size += _bring(study, _Ends(source, warehouse, pacs, need.pacs, counting.stopped))
+                size += _insist(partial(target.bring, study, source))
                 brought += 1
                 counting.more(1)
-    except (TestbedError, httpx.HTTPError) as error:
+    except (TestbedError, httpx.HTTPError, OSError) as error:
         return Filled(need.site, there, brought, size, f"{type(error).__name__}: {error}")
     return Filled(need.site, there, brought, size)
 
@@ -97,7 +107,8 @@ def _client(need: Need, endpoint: Endpoint) -> httpx.Client:
     headers = {"Authorization": f"Bearer {login.token}"} if login.token else {}
     auth = httpx.BasicAuth(login.user, login.password) if login.user else None
     timeout = httpx.Timeout(_IDLE_S, connect=30)
-    return httpx.Client(transport=need.reach.transport(), headers=headers, auth=auth, timeout=timeout)
+    tls = caller_context(endpoint.web_tls) if endpoint.web_tls else None
+    return httpx.Client(transport=need.reach.transport(tls), headers=headers, auth=auth, timeout=timeout)
 
 
 def _present(client: httpx.Client, pacs: Endpoint) -> Iterator[tuple[str, int]]:
@@ -126,45 +137,118 @@ def _rows(answer: httpx.Response, site: str) -> list[tuple[str, int]]:
         raise PullFailed(f"{site}: the list of studies is no DICOM JSON ({error!r})") from error
 
 
-@dataclass(frozen=True)
-class _Ends:
-    """Both ends of a relay, and the event that stops it."""
-
-    source: httpx.Client
-    warehouse: Endpoint
-    pacs: httpx.Client
-    own: Endpoint
-    stopped: threading.Event
-
-
-def _bring(study: str, ends: _Ends) -> int:
-    """One study; again where the line was cut. The bytes of the body that came through."""
+def _insist(bring: Callable[[], int]) -> int:
+    """One study; again where the line was cut."""
     for _ in range(_ATTEMPTS - 1):
         try:
-            return _relay(study, ends)
+            return bring()
         except httpx.TransportError:
             continue
-    return _relay(study, ends)
+    return bring()
 
 
-def _relay(study: str, ends: _Ends) -> int:
-    counted = 0
+@dataclass(frozen=True)
+class _Source:
+    """The warehouse, and the event that stops whoever fetches from it."""
 
-    def body(answer: httpx.Response) -> Iterator[bytes]:
-        nonlocal counted
+    client: httpx.Client
+    warehouse: Endpoint
+    stopped: threading.Event
+
+    @contextmanager
+    def study(self, study: str) -> Iterator[httpx.Response]:
+        """A study in one answer, as it is stored."""
+        address = f"{self.warehouse.dicomweb}studies/{study}"
+        headers = {"Accept": _AS_STORED, "Accept-Encoding": "identity"}
+        with self.client.stream("GET", address, headers=headers) as answer:
+            _check(answer, f"study {study} at the warehouse")
+            yield answer
+
+    def body(self, study: str, answer: httpx.Response) -> Iterator[bytes]:
+        """The answer's body as it comes."""
         for piece in answer.iter_raw():
-            if ends.stopped.is_set():
+            if self.stopped.is_set():
                 raise PullFailed(f"study {study}: interrupted")
-            counted += len(piece)
             yield piece
 
-    address = f"{ends.warehouse.dicomweb}studies/{study}"
-    with ends.source.stream("GET", address, headers={"Accept": _AS_STORED, "Accept-Encoding": "identity"}) as answer:
-        _check(answer, f"study {study} at the warehouse")
-        kind = {"Content-Type": answer.headers.get("Content-Type", ""), "Accept": "application/dicom+json"}
-        stored = ends.pacs.post(f"{ends.own.dicomweb}studies", content=body(answer), headers=kind)
-    _check(stored, f"{ends.own.site}: storing study {study}")
-    return counted
+
+class _Target(Protocol):
+    """A site's PACS, to be stored into."""
+
+    def lacking(self, studies: Mapping[str, int]) -> list[str]:
+        """Those that are not there with so many instances."""
+
+    def bring(self, study: str, source: _Source) -> int:
+        """One study, from the warehouse into it; the bytes of the body that came."""
+
+
+@contextmanager
+def _target(need: Need) -> Iterator[_Target]:
+    if need.pacs.dicomweb is None:
+        with tempfile.TemporaryDirectory(prefix="filling-") as folder:
+            yield _ByDimse(need, Path(folder))
+    else:
+        with _client(need, need.pacs) as client:
+            yield _ByWeb(need, client)
+
+
+class _ByWeb:
+    """By STOW-RS."""
+
+    def __init__(self, need: Need, client: httpx.Client) -> None:
+        self._pacs, self._client = need.pacs, client
+
+    def lacking(self, studies: Mapping[str, int]) -> list[str]:
+        """By how many instances each study has there."""
+        present = dict(_present(self._client, self._pacs))
+        return [study for study, count in studies.items() if present.get(study, 0) < count]
+
+    def bring(self, study: str, source: _Source) -> int:
+        """The body of the one answer is the body of the other request."""
+        counted = 0
+
+        def body(answer: httpx.Response) -> Iterator[bytes]:
+            nonlocal counted
+            for piece in source.body(study, answer):
+                counted += len(piece)
+                yield piece
+
+        with source.study(study) as answer:
+            kind = {"Content-Type": answer.headers.get("Content-Type", ""), "Accept": "application/dicom+json"}
+            stored = self._client.post(f"{self._pacs.dicomweb}studies", content=body(answer), headers=kind)
+        _check(stored, f"{self._pacs.site}: storing study {study}")
+        return counted
+
+
+class _ByDimse:
+    """By C-STORE, of the instances that are not there yet. `folder` is where a study is spooled."""
+
+    def __init__(self, need: Need, folder: Path) -> None:
+        from nodes.storing import Dimse  # pynetdicom takes 0.5 s to import
+
+        self._pacs = Dimse(need.reach, need.pacs)
+        self._spool = Store(folder)
+        self._present: dict[str, frozenset[str]] = {}
+
+    def lacking(self, studies: Mapping[str, int]) -> list[str]:
+        """By the instances of each study there."""
+        self._present = {study: self._pacs.present(study) for study in studies}
+        return [study for study, count in studies.items() if len(self._present[study]) < count]
+
+    def bring(self, study: str, source: _Source) -> int:
+        """Each instance is verified on its way, as in a pull."""
+        holding, counted = self._spool.holding(study), 0
+        with source.study(study) as answer, holding.stream() as stream:
+            splitter = Splitter(boundary_of(answer.headers.get("Content-Type", "")))
+            for chunk in source.body(study, answer):
+                counted += len(chunk)
+                for piece in splitter.feed(chunk):
+                    stream.take(piece)
+            splitter.finish()
+        here = self._present[study]
+        self._pacs.store({one.uid: data for one, data in holding.views() if one.uid not in here})
+        self._spool.forget(study)
+        return counted
 
 
 def _check(answer: httpx.Response, what: str) -> None:

@@ -51,13 +51,14 @@ def baked(topology: Topology) -> Sequence[Site]:
 
 
 def endpoint(site: Site) -> Endpoint:
-    """How the warehouse is reached, or a site that is filled from it. Raises WrongInput without plain DICOMweb."""
+    """How the warehouse is reached, or a site that is filled from it. Raises WrongInput for a warehouse without
+    DICOMweb.
+    """
     found = flavours.get(site.pacs.flavour).endpoint(site)
-    if found.dicomweb is None or found.web_tls is not None:
-        who = "warehouse" if isinstance(site, Warehouse) else f"site '{site.name}'"
+    if isinstance(site, Warehouse) and found.dicomweb is None:
         raise WrongInput(
-            f"{who}: its PACS '{site.pacs.profile}' ({site.pacs.flavour}) speaks no plain DICOMweb, by which sites are "
-            "filled from the warehouse; take a profile that does"
+            f"warehouse: its PACS '{site.pacs.profile}' ({site.pacs.flavour}) speaks no DICOMweb, by which sites fetch "
+            "what they are filled with; take a profile that does"
         )
     return found
 

@@ -126,11 +126,19 @@ def _counts(made: Association, endpoint: Endpoint) -> tuple[int, int]:
     return len(studies), len({row.SOPInstanceUID for row in images})
 
 
-def _rows(made: Association, endpoint: Endpoint, level: str, *keys: str) -> Iterator[Dataset]:
+def instances_of(made: Association, endpoint: Endpoint, study: str) -> frozenset[str]:
+    """The UIDs of a study's instances. Raises PullFailed."""
+    rows = _rows(made, endpoint, "IMAGE", "SeriesInstanceUID", "SOPInstanceUID", study=study)
+    return frozenset(str(row.SOPInstanceUID) for row in rows)
+
+
+def _rows(made: Association, endpoint: Endpoint, level: str, *keys: str, study: str = "") -> Iterator[Dataset]:
     query = Dataset()
     query.QueryRetrieveLevel = level
     for key in keys:
         setattr(query, key, "")
+    if study:
+        query.StudyInstanceUID = study
     for status, row in made.send_c_find(query, STUDY_ROOT_FIND):
         if status.get("Status") in _PENDING and row is not None:
             yield row

@@ -30,8 +30,9 @@ def command(world: str | None, json: bool) -> int:
     """Fill sites from the warehouse at the hub, across the WAN.
 
     Each site's worker fetches the site's studies from the warehouse by WADO-RS and stores them in the site's PACS by
-    STOW-RS, all sites at once, over their links as they are. What is there is not brought again, so that a filling
-    that was interrupted goes on where it stopped. Ends with exit code 1 where a site could not be filled.
+    STOW-RS, or by C-STORE where that speaks DIMSE alone; all sites at once, over their links as they are. What is there
+    is not brought again, so that a filling that was interrupted goes on where it stopped. Ends with exit code 1 where a
+    site could not be filled.
     """
     from emulator.worlds import World
     from testbed.filling import fill_world
