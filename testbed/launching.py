@@ -21,7 +21,7 @@ def composed(world: World, training: Training, seed: int) -> Path:
     folder.mkdir(parents=True)
     topology = folder / "topology.json"
     topology.write_text(dump(replace(world.topology, training=training)))
-    probing.hand_on(world.folder, world.topology, folder)
+    probing.hand_over(world, folder)
     config = LaunchConfig(
         run_folder=folder,
         world=world.name,

@@ -13,6 +13,7 @@ from emulator.worlds import World
 from emulator.writing import write_whole
 from nodes.pacs import flavours
 from nodes.probe import Capabilities, probe
+from testbed import progress
 
 KEPT = "pacs.json"
 AT_ONCE = 25  # a probe mostly waits: more at once only make two processors late, and what they measure with them
@@ -52,12 +53,25 @@ def keep(world: World, document: Mapping[str, Any]) -> None:
         write_whole(world.folder / KEPT, json.dumps(document, indent=1).encode())
 
 
-def hand_on(world_folder: Path, topology: Topology, run_folder: Path) -> None:
-    """Put a world's kept answers into a run's folder, where its PACS are still those that answered."""
+def hand_over(world: World, run_folder: Path) -> None:
+    """Put what a world's PACS offer into a run's folder; they are asked where that is not known yet."""
+    if hand_on(world.folder, world.topology, run_folder):
+        return
+    sites = world.topology.sites
+    with progress.shown() as report:
+        found = probed(world, sites, lambda done: report(f"probing {len(sites)} PACS", done, len(sites)))
+    keep(world, told(world, found))
+    hand_on(world.folder, world.topology, run_folder)
+
+
+def hand_on(world_folder: Path, topology: Topology, run_folder: Path) -> bool:
+    """Put a world's kept answers into a run's folder; False where there are none of the PACS that it has now."""
     try:
         content = (world_folder / KEPT).read_bytes()
     except FileNotFoundError:
-        return
+        return False
     before = [(one["site"], one["pacs"]) for one in json.loads(content)["sites"]]
-    if before == [(site.name, asdict(site.pacs)) for site in topology.sites]:
+    now = [(site.name, json.loads(json.dumps(asdict(site.pacs)))) for site in topology.sites]
+    if before == now:
         write_whole(run_folder / KEPT, content)
+    return before == now
