@@ -22,7 +22,11 @@ _SHARED_BPS = 100_000_000  # asked by sites that are measured side by side: a qu
 _OF_WHAT_IS_SHARED = 0.5
 _SLOW_START_ROUND_TRIPS = 10
 _ROUND_TRIPS = 20
-_FEW_PACKETS_BPS = 10_000_000  # where a packet more or less in a second is seen
+_LEAST_S, _LEAST_LEFT_OUT_S = 0.8, 0.2
+_FEW_PACKETS_BPS, _FEW_PACKETS_S = 10_000_000, 2.0  # where a packet more or less in a second is seen
+_EVERY = ("-i", "0.1")
+_EVERY_S = 0.1
+_BLOCK = ("-l", "16K")  # what is counted at once: iperf3's own 128 KiB come a few times a second on a slow link
 _LISTENS_WITHIN_S = 5.0
 _CONNECTS_WITHIN_MS = "10000"
 
@@ -61,13 +65,16 @@ def _fastest_bps(asked: Asked) -> int:
     return max(asked.down.rate_bps, asked.up.rate_bps)
 
 
-def read(printed: str, per_wire: float, flows: int) -> Rate:
-    """What `iperf3 -J` printed. Raises `Fell` with its own words where it failed."""
+def read(printed: str, way: Way, per_wire: float, flows: int, leave_out_s: float) -> Rate:
+    """What `iperf3 -J` printed of who received, but for the first seconds. Raises `Fell` with its own words."""
     try:
         said = json.loads(printed)
-        return Rate(float(said["end"]["sum_received"]["bits_per_second"]) * per_wire, flows)
-    except (ValueError, KeyError) as error:
+        intervals = [part["sum"] for part in (said["server_output_json"] if way == "up" else said)["intervals"]]
+        counted = [part for part in intervals if part["start"] > leave_out_s - _EVERY_S / 2]
+        bps = 8 * sum(part["bytes"] for part in counted) / sum(part["seconds"] for part in counted)
+    except (ValueError, KeyError, ZeroDivisionError) as error:
         raise Fell(f"iperf3 did not measure: {_words(printed)}") from error
+    return Rate(bps * per_wire, flows)
 
 
 def _words(printed: str) -> str:
@@ -99,22 +106,22 @@ class Server:
         self._listen()
         direction = asked.up if way == "up" else asked.down
         flows = asked.flows(direction)
-        least = 2 if direction.rate_bps < _FEW_PACKETS_BPS else 1
-        seconds = longer * max(least, math.ceil(_ROUND_TRIPS * asked.rtt_s))
-        leave_out = max(1, math.ceil(_SLOW_START_ROUND_TRIPS * asked.rtt_s))
-        argv = ["iperf3", "-J", "-c", HUB_ADDRESS, "-p", str(self._port), "-P", str(flows)]
+        least_s = _FEW_PACKETS_S if direction.rate_bps < _FEW_PACKETS_BPS else _LEAST_S
+        leave_out_s = max(_LEAST_LEFT_OUT_S, _SLOW_START_ROUND_TRIPS * asked.rtt_s)
+        seconds = math.ceil(leave_out_s + longer * max(least_s, _ROUND_TRIPS * asked.rtt_s))
+        argv = ["iperf3", "-J", "-c", HUB_ADDRESS, "-p", str(self._port), "-P", str(flows), *_EVERY, *_BLOCK]
         argv += ["--connect-timeout", _CONNECTS_WITHIN_MS]
-        argv += ["-t", str(seconds), "-O", str(leave_out), *(["-R"] if way == "down" else [])]
+        argv += ["-t", str(seconds), "-R" if way == "down" else "--get-server-output"]
         code, printed = self._world.output(f"{asked.site}/worker", argv)
         if code:
             self.__exit__()  # it may still be busy with what failed
             raise Fell(f"iperf3 at {asked.site}: {_words(printed)}")
-        return read(printed, asked.per_wire, flows)
+        return read(printed, way, asked.per_wire, flows, leave_out_s)
 
     def _listen(self) -> None:
         if self._process is not None:
             return
-        argv = ["iperf3", "-s", "-p", str(self._port), "-B", HUB_ADDRESS]
+        argv = ["iperf3", "-s", "-J", *_EVERY, "-p", str(self._port), "-B", HUB_ADDRESS]
         nothing = subprocess.DEVNULL
         self._process = self._world.run("hub", argv, stdin=nothing, stdout=nothing, stderr=nothing)
         deadline = time.monotonic() + _LISTENS_WITHIN_S

@@ -33,7 +33,7 @@ def command(world: str | None, json: bool) -> int:
 
     The whole path between each site and the hub: idle round-trip time and losses by ping, rates by iperf3. What is out
     of bounds (the topology's `fidelity` sets them) is measured again before it is told. Ends with exit code 1 where a
-    link is out of bounds. Not while a training runs. Fifty sites take two to three minutes.
+    link is out of bounds. Not while a training runs. Fifty sites take about two minutes.
     """
     from emulator.fidelity.check import check
     from testbed.training import up

@@ -1,11 +1,13 @@
 """Judging one link: what was measured against what was asked."""
 
+import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.errors import Fell
 from emulator.fidelity import chance, links, pings, rates
 from emulator.fidelity.asked import Asked
 from emulator.fidelity.links import Measured
@@ -115,3 +117,22 @@ def test_every_site_is_measured_once_and_no_batch_asks_more_than_may_be_shared(
     for batch in found:
         assert len(batch) == 1 or sum(one.down.rate_bps for one in batch) <= min(100_000_000, shared_bps / 2)
         assert len(batch) <= 4
+
+
+def _iperf3(*bytes_each_tenth: int) -> dict[str, list[dict[str, dict[str, float]]]]:
+    sums = [{"start": 0.1 * n + 1e-5, "seconds": 0.1, "bytes": count} for n, count in enumerate(bytes_each_tenth)]
+    return {"intervals": [{"sum": one} for one in sums]}
+
+
+def test_a_rate_is_what_was_received_after_slow_start() -> None:
+    received = _iperf3(100, 4000, 10_000, 12_000)
+    down = rates.read(json.dumps(received), "down", 1500 / 1448, 1, leave_out_s=0.2)
+    assert down.bps == pytest.approx(8 * 110_000 * 1500 / 1448)
+    up = {**_iperf3(9, 9, 99_000, 99_000), "server_output_json": received}  # who sent has counted what still waits
+    assert rates.read(json.dumps(up), "up", 1500 / 1448, 1, leave_out_s=0.2) == down
+
+
+@pytest.mark.parametrize("printed", ["", '{"error": "refused"}', json.dumps(_iperf3(1, 1)), json.dumps(_iperf3())])
+def test_a_transfer_that_did_not_last_tells_no_rate(printed: str) -> None:
+    with pytest.raises(Fell, match="iperf3 did not measure"):
+        rates.read(printed, "down", 1.0, 1, leave_out_s=0.2)
