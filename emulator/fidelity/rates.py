@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from emulator.errors import Fell
@@ -33,16 +33,20 @@ _CONNECTS_WITHIN_MS = "10000"
 
 @dataclass(frozen=True)
 class Rate:
-    """IP bits per second, of `flows` TCP flows; how much of the time the router ran, and waited for a processor."""
+    """IP bits per second, of `flows` TCP flows for so many `seconds`; how much of these the router ran, and how much of
+    the time it waited for a processor.
+    """
 
     bps: float
     flows: int
     router: float = 0.0
     waiting: float = 0.0
+    seconds: float = 0.0
 
     def under(self, load: Shares) -> "Rate":
-        """The same, with what the router did meanwhile."""
-        return Rate(self.bps, self.flows, load.ran, load.waited)
+        """The same, with what the router did meanwhile: it had nothing to do before the transfer and after it."""
+        longer = load.seconds / self.seconds if self.seconds else 1.0
+        return replace(self, router=min(1.0, load.ran * longer), waiting=load.waited)
 
 
 def batches(asked: Sequence[Asked], shared_bps: int) -> list[list[Asked]]:
@@ -116,7 +120,7 @@ class Server:
         if code:
             self.__exit__()  # it may still be busy with what failed
             raise Fell(f"iperf3 at {asked.site}: {_words(printed)}")
-        return read(printed, way, asked.per_wire, flows, leave_out_s)
+        return replace(read(printed, way, asked.per_wire, flows, leave_out_s), seconds=seconds)
 
     def _listen(self) -> None:
         if self._process is not None:

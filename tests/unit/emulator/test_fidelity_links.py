@@ -11,6 +11,7 @@ from emulator.errors import Fell
 from emulator.fidelity import chance, links, pings, rates
 from emulator.fidelity.asked import Asked
 from emulator.fidelity.links import Measured
+from emulator.fidelity.load import Shares
 from emulator.fidelity.pings import Pings
 from emulator.fidelity.rates import Rate
 from emulator.topology.resolved import Direction, Fidelity, FourState, GilbertElliott
@@ -136,3 +137,10 @@ def test_a_rate_is_what_was_received_after_slow_start() -> None:
 def test_a_transfer_that_did_not_last_tells_no_rate(printed: str) -> None:
     with pytest.raises(Fell, match="iperf3 did not measure"):
         rates.read(printed, "down", 1.0, 1, leave_out_s=0.2)
+
+
+def test_a_router_that_was_busy_for_all_of_a_transfer_is_at_its_limit_whatever_went_before() -> None:
+    found = Rate(3e8, 1, seconds=1).under(Shares(1.25, ran=0.76))
+    assert found.router == pytest.approx(0.95)
+    assert links.at_its_limit(found)
+    assert not links.at_its_limit(Rate(3e8, 1, seconds=1).under(Shares(1.25, ran=0.5)))
