@@ -1,8 +1,9 @@
 """Bytes on the wire by site, direction and purpose, counted by the kernel at the worker's own interface.
 
 Everything a worker sends or receives passes its one interface: studies from its PACS (`pull`), models to it
-(`model`), updates from it (`update`), all else (`control`). nftables counts at the device's ingress and egress, so the
-four parts add up to the interface's own counters exactly. Purposes are told by port: the hub serves each on its own.
+(`model`), updates from it (`update`), studies that it sends to the hub for centralised training (`studies`), all else
+(`control`). nftables counts at the device's ingress and egress, so the parts add up to the interface's own counters
+exactly. Purposes are told by port: the hub serves each on its own.
 """
 
 import os
@@ -19,14 +20,15 @@ from emulator.places import (
     HUB_ADDRESS,
     MODEL_PORT,
     MOVE_PORT,
+    STUDY_PORT,
     UPDATE_PORT,
     pacs_address,
 )
 from emulator.topology.resolved import Site
 from emulator.wiring import Rules
 
-Purpose = Literal["pull", "model", "update", "control"]
-PURPOSES: tuple[Purpose, ...] = ("pull", "model", "update", "control")
+Purpose = Literal["pull", "model", "update", "studies", "control"]
+PURPOSES: tuple[Purpose, ...] = ("pull", "model", "update", "studies", "control")
 ETHERNET_BYTES = 14
 
 _TABLE = "ledger"
@@ -80,6 +82,7 @@ def _chain(way: Literal["rx", "tx"], site: Site) -> str:
         ip {host} {pacs} tcp {own} {MOVE_PORT} counter name pull_{way} accept
         ip {host} {HUB_ADDRESS} tcp {port} {MODEL_PORT} counter name model_{way} accept
         ip {host} {HUB_ADDRESS} tcp {port} {UPDATE_PORT} counter name update_{way} accept
+        ip {host} {HUB_ADDRESS} tcp {port} {STUDY_PORT} counter name studies_{way} accept
         counter name control_{way}
     }}"""
 

@@ -10,6 +10,8 @@ HUB_ADDRESS = "10.0.0.2"
 CONTROL_PORT = 8000
 MODEL_PORT = 8001
 UPDATE_PORT = 8002
+STUDY_PORT = 8003
+"""Where sites send their studies for centralised training; shut unless the topology asks for that."""
 PROBE_PORTS = (8010, 8011, 8012, 8013)
 """What `check` sends its test transfers through; nothing listens there otherwise."""
 DICOMWEB_PORT = 8042

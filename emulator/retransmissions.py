@@ -25,6 +25,7 @@ from emulator.places import (
     HUB_ADDRESS,
     MODEL_PORT,
     MOVE_PORT,
+    STUDY_PORT,
     UPDATE_PORT,
     gateway_address,
     worker_address,
@@ -33,7 +34,12 @@ from emulator.places import (
 Way = Literal["rx", "tx"]
 Key = tuple[str, Purpose, Way]
 
-_HUB_PURPOSES: dict[int, Purpose] = {CONTROL_PORT: "control", MODEL_PORT: "model", UPDATE_PORT: "update"}
+_HUB_PURPOSES: dict[int, Purpose] = {
+    CONTROL_PORT: "control",
+    MODEL_PORT: "model",
+    UPDATE_PORT: "update",
+    STUDY_PORT: "studies",
+}
 _PACS_PORTS = (DICOMWEB_PORT, DIMSE_PORT)
 _HEADER_BYTES = 40
 _TIMESTAMP_BYTES = 12

@@ -6,8 +6,8 @@ from typing import Any
 
 from testbed.units import percent
 
-WAN = ("model", "update", "control")  # what crosses the WAN; pulls stay on the sites' LANs
-PURPOSES = ("pull", "model", "update", "control")
+WAN = ("model", "update", "studies", "control")  # what crosses the WAN; pulls stay on the sites' LANs
+PURPOSES = ("pull", *WAN)
 COUNTS = ("rx_wire", "tx_wire", "rx_payload", "tx_payload")
 AGAIN = ("rx_retransmitted", "tx_retransmitted", "rx_repeated")
 COLUMNS = ("run", "round", "site", "purpose", *COUNTS, *AGAIN)
@@ -66,6 +66,12 @@ class Dropped:
     @property
     def overflowed(self) -> int:
         return self.rx_overflowed + self.tx_overflowed
+
+
+def told(entries: Iterable[Cost]) -> tuple[str, ...]:
+    """The purposes to tell of: `studies` only where some were sent."""
+    sent = any(entry.purpose == "studies" and entry.wire for entry in entries)
+    return PURPOSES if sent else tuple(purpose for purpose in PURPOSES if purpose != "studies")
 
 
 def costs(document: Mapping[str, Any]) -> Iterator[Cost]:

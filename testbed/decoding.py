@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emulator.errors import CannotHere, Fell
-from emulator.places import CONTROL_PORT, DICOMWEB_PORT, DIMSE_PORT, MODEL_PORT, MOVE_PORT, UPDATE_PORT
+from emulator.places import CONTROL_PORT, DICOMWEB_PORT, DIMSE_PORT, MODEL_PORT, MOVE_PORT, STUDY_PORT, UPDATE_PORT
 
 _WHAT_SERVES = {
     DICOMWEB_PORT: "http",
     CONTROL_PORT: "http",
     MODEL_PORT: "http",
     UPDATE_PORT: "http",
+    STUDY_PORT: "http",
     DIMSE_PORT: "dicom",
     MOVE_PORT: "dicom",
 }

@@ -1,7 +1,8 @@
 """Filling a world's sites from its warehouse."""
 
+from collections.abc import Mapping
+
 from emulator.errors import WrongState
-from emulator.topology import Topology
 from emulator.worlds import World
 from nodes import cohorts, warehouse
 from nodes.cohorts import holdings
@@ -18,21 +19,26 @@ def fill_world(world: World, report: Report) -> list[Filled]:
         raise WrongState(
             f"world '{world.name}' has no site to fill: none has 'cohort: {{from: warehouse}}' in its topology"
         )
-    return fill(_needs(world, central, world.topology), warehouse.endpoint(central), report)
+    return fill(_needs(world, central), warehouse.endpoint(central), report)
 
 
-def _needs(world: World, central: warehouse.Warehouse, topology: Topology) -> list[Need]:
-    entry = cohorts.storages([central], topology.seed, cache())[central.name].parent
+def held(world: World, central: warehouse.Warehouse) -> Mapping[str, Mapping[str, int]]:
+    """What the warehouse holds: instances by study, by the name of the site whose it is. Raises `WrongState`."""
+    entry = cohorts.storages([central], world.topology.seed, cache())[central.name].parent
     try:
-        held = holdings.read(entry)
+        return holdings.read(entry)
     except OSError as error:
         raise WrongState(f"what the warehouse holds is not in the cache any more ({error}); run up again") from error
+
+
+def _needs(world: World, central: warehouse.Warehouse) -> list[Need]:
+    found = held(world, central)
     return [
         Need(
             site.name,
             warehouse.endpoint(site),
             AsSeenAt(world, f"{site.name}/worker"),
-            held[site.name],
+            found[site.name],
         )
         for site in central.parts
     ]

@@ -3,20 +3,31 @@
 from dataclasses import replace
 from pathlib import Path
 
-from emulator.errors import WrongState
+from emulator.errors import WrongInput, WrongState
 from emulator.topology import Site, Topology, Training, dump
 from emulator.worlds import World
-from nodes import pacs
-from testbed import probing, runs
+from nodes import pacs, warehouse
+from testbed import filling, probing, runs
 from testbed.machine import processors
-from trainer.config import LaunchConfig, SitePlace, read
+from trainer.config import CentralPlace, LaunchConfig, SitePlace, read
 
 LAUNCH = "launch.json"
 WORKERS = "workers"
+_ALONE = "fedavg"  # of one participant it is plain stochastic gradient descent
 
 
 def composed(world: World, training: Training, seed: int) -> Path:
-    """Makes the folder of a new run and writes its launch file there; returns the file."""
+    """Makes the folder of a new run and writes its launch file there; returns the file. Raises `WrongState`
+    where the world can't train so.
+    """
+    if training.mode == "centralised":
+        _prove_central(world)
+        if training.deidentify:
+            raise WrongInput(
+                "training: deidentify and mode: centralised: sites would send files that still say whom they are of; "
+                "give --set deidentify=false where they may, or mode=federated"
+            )
+        training = replace(training, algorithm=_ALONE)
     folder = runs.folder(runs.new_id())
     folder.mkdir(parents=True)
     topology = folder / "topology.json"
@@ -31,8 +42,32 @@ def composed(world: World, training: Training, seed: int) -> Path:
         training=training,
         cpu_slots=processors(),
         world_folder=world.folder,
+        central=_central(world, folder) if training.mode == "centralised" else None,
     )
     return _written(config)
+
+
+def _prove_central(world: World) -> None:
+    """Sites may send their studies only where the topology says so: a command's option opens no port."""
+    if world.topology.training.mode != "centralised":
+        raise WrongState(
+            f"sites of world '{world.name}' may not send studies to the hub; write training: {{mode: centralised}} "
+            "into its topology, and run testbed up again: it opens their way to the hub, and changes nothing else"
+        )
+
+
+def _central(world: World, folder: Path) -> CentralPlace:
+    """The worker at the hub. What lies in the hub's warehouse is not sent there again."""
+    disk = folder / WORKERS / "hub"
+    central = warehouse.warehouse(world.topology)
+    if central is None or not central.parts:
+        return CentralPlace(cache_folder=disk)
+    held = filling.held(world, central)
+    return CentralPlace(
+        cache_folder=disk,
+        warehouse=warehouse.endpoint(central),
+        held={site.name: tuple(sorted(held[site.name])) for site in central.parts},
+    )
 
 
 def recomposed(world: World, run: str) -> Path:

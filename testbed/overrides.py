@@ -70,5 +70,8 @@ _RULES: Mapping[str, tuple[str, Any]] = {
     "learning_rate": ("a number above 0", lambda value: _number(value) and value > 0),
     "test_fraction": ("a number between 0 and 1", lambda value: _number(value) and 0 < value < 1),
     "volume_cache": ("true or false", lambda value: isinstance(value, bool)),
+    "mode": ("federated or centralised", lambda value: value in ("federated", "centralised")),
+    "curation": ("keep, drop or stop", lambda value: value in ("keep", "drop", "stop")),
+    "deidentify": ("true or false", lambda value: isinstance(value, bool)),
     "clock": ("emulated or real", lambda value: value in ("emulated", "real")),
 }

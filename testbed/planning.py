@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulator.errors import WrongInput
 from emulator.topology import Topology
 from nodes.cohorts.sizes import Studies, studies_of
+from testbed.units import octets
 from trainer import algorithms, tasks
 from trainer.config import LaunchConfig
 from trainer.forecast import Forecast, Pull, Round, Sizes, Wire
@@ -55,8 +57,16 @@ class Plan:
 
 
 def plan(topology: Topology, cache: Path) -> Plan:
-    """The forecast of a topology's training; reads the cache, starts nothing."""
+    """The forecast of a topology's training; reads the cache, starts nothing. Raises `WrongInput` where the hub does
+    it.
+    """
     studies = {site.name: studies_of(site, topology.seed, cache) for site in topology.sites}
+    if topology.training.mode == "centralised":
+        moved = sum(studies[site.name].bytes for site in topology.sites if not site.cohort.warehouse)
+        raise WrongInput(
+            f"{topology.name}: plan foresees rounds of federated training; with training: {{mode: centralised}} the "
+            f"first round moves {octets(moved)} of studies to the hub, and the later ones nothing"
+        )
     sizes = model_sizes(topology)
     forecast = Forecast(
         topology, sizes, {site.name: _pull(studies[site.name], site.cohort.studies) for site in topology.sites}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import trainer
-from emulator.errors import TestbedError, WrongState
+from emulator.errors import TestbedError, WrongInput, WrongState
 from emulator.topology import Training
 from emulator.worlds import World, home
 from testbed.following import followed
@@ -48,6 +48,11 @@ def fresh(
     """Trains anew over a world; the run's id. Raises `WrongState` where the world is not up."""
     world = up(name)
     training = overridden(world.topology.training, task, algorithm, rounds, settings)
+    if algorithm is not None and training.mode == "centralised":
+        raise WrongInput(
+            f"--algorithm {algorithm}: centralised training has none, one model is trained at the hub; "
+            "leave it out, or give --set mode=federated"
+        )
     return train(world, training, world.topology.seed if seed is None else seed)
 
 

@@ -1,13 +1,25 @@
 """What a training is started with: one JSON file that the launcher reads."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emulator.places import CONTROL_PORT, HUB_ADDRESS, MODEL_PORT, UPDATE_PORT, gateway_address, worker_address
+from emulator.places import (
+    CONTROL_PORT,
+    HUB_ADDRESS,
+    MODEL_PORT,
+    STUDY_PORT,
+    UPDATE_PORT,
+    gateway_address,
+    worker_address,
+)
 from emulator.topology.resolved import Training
 from nodes.endpoints import Endpoint
 from trainer.errors import WrongInput
+
+AT_HUB = "hub"
+"""The worker there, where the hub trains: no site has that name."""
 
 
 class _Strict(BaseModel):
@@ -35,6 +47,22 @@ class HubPlace(_Strict):
     control_port: int = CONTROL_PORT
     model_port: int = MODEL_PORT
     update_port: int = UPDATE_PORT
+    study_port: int = STUDY_PORT
+
+
+class CentralPlace(_Strict):
+    """The worker at the hub that trains on the studies of all sites. `held` are the studies of each site that lie in
+    the warehouse, which answers at `warehouse`; all other sites send theirs. `cache_folder` is the hub's disk.
+    """
+
+    cache_folder: Path
+    warehouse: Endpoint | None = None
+    held: Mapping[str, tuple[str, ...]] = {}
+
+    @property
+    def arrived(self) -> Path:
+        """Where the studies lie that sites have sent."""
+        return self.cache_folder / "arrived"
 
 
 class LaunchConfig(_Strict):
@@ -43,7 +71,7 @@ class LaunchConfig(_Strict):
 
     `cpu_slots` is how many workers may compute or pull at once; `ledger` says whether the kernel's counters
     are there to read, `world_folder` whose router and links each round is judged by (None outside a world). A site
-    that owes an answer for `deadline_s` seconds is out of the round.
+    that owes an answer for `deadline_s` seconds is out of the round. `central` is there where the hub trains.
     """
 
     run_folder: Path
@@ -58,6 +86,13 @@ class LaunchConfig(_Strict):
     ledger: bool = True
     world_folder: Path | None = None
     deadline_s: float = Field(default=600.0, gt=0)
+    central: CentralPlace | None = None
+
+    @property
+    def working(self) -> tuple[SitePlace, ...]:
+        """The sites that have a worker: all, but for those whose studies the hub trains on from its warehouse."""
+        held = self.central.held if self.central else {}
+        return tuple(place for place in self.sites if place.name not in held)
 
 
 def read(path: Path) -> LaunchConfig:
@@ -76,6 +111,11 @@ def address_of(site: SitePlace, index: int) -> str:
     if site.place is None:
         return f"127.{64 + (index >> 16)}.{index >> 8 & 255}.{index & 255}"
     return worker_address(index)
+
+
+def central_address(config: LaunchConfig) -> str:
+    """The address that the worker at the hub calls from."""
+    return "127.64.0.0" if config.hub.place is None else config.hub.address
 
 
 def addresses_of(site: SitePlace, index: int) -> tuple[str, ...]:

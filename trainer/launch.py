@@ -12,6 +12,7 @@ import selectors
 import socket
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from emulator.topology import Topology, revive
 from emulator.worlds import enter
 from trainer import algorithms, tasks
 from trainer.clock.gate import Stage
-from trainer.config import LaunchConfig, SitePlace, address_of, read
+from trainer.config import AT_HUB, CentralPlace, LaunchConfig, SitePlace, address_of, read
 from trainer.errors import WrongInput
 from trainer.hub import process as hub
 from trainer.launcher_line import Line, News
@@ -100,12 +101,16 @@ class _Launcher:
         self._config = config
         self._topology = topology
         self._indices = {site.name: site.index for site in topology.sites}
-        self._places = {place.name: place for place in config.sites}
+        self._bodies: dict[str, Callable[[Stage], int]] = {
+            place.name: partial(self._be_worker, place) for place in config.working
+        }
+        if config.central:
+            self._bodies[AT_HUB] = partial(self._be_worker_at_hub, config.central)
         self._lock = lock
         self._wake = wake
         self._line, self._hubs_line = Line.pair()
         self._children: dict[str, Child] = {}
-        self._restarts = dict.fromkeys(self._places, 0)
+        self._restarts = dict.fromkeys(self._bodies, 0)
         self._due: dict[str, float] = {}  # sites whose worker is to start again, and when
         self._selector = selectors.DefaultSelector()
 
@@ -119,7 +124,7 @@ class _Launcher:
         self._selector.register(self._line.connection, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
         try:
-            for site in self._places:
+            for site in self._bodies:
                 self._bear(site)
             while True:
                 code = self._turn()
@@ -150,14 +155,22 @@ class _Launcher:
         self._line.connection.close()
         hub.run(self._config, self._topology, sockets, self._hubs_line)
 
-    def _be_worker(self, place: SitePlace, stage: "Stage") -> int:
-        self._lock.close()  # a worker must not keep a run alive
-        self._line.connection.close()
+    def _be_worker(self, place: SitePlace, stage: Stage) -> int:
+        self._let_go()
         if place.place is not None:
             enter(place.place)
         source = None if place.place else address_of(place, self._indices[place.name])
         worker.run(self._config, place, source, stage)
         return 0
+
+    def _be_worker_at_hub(self, central: CentralPlace, stage: Stage) -> int:
+        self._let_go()
+        worker.run_at_hub(self._config, central, stage)
+        return 0
+
+    def _let_go(self) -> None:
+        self._lock.close()  # a worker must not keep a run alive
+        self._line.connection.close()
 
     def _watch(self, child: Child) -> None:
         self._children[child.name] = child
@@ -166,7 +179,7 @@ class _Launcher:
     def _bear(self, site: str) -> None:
         hubs, workers = socket.socketpair()
         with hubs, workers:
-            self._watch(fork(site, partial(self._be_worker, self._places[site], Stage(workers))))
+            self._watch(fork(site, partial(self._bodies[site], Stage(workers))))
             self._line.say(News("born", site), hubs)
 
     def _reap(self, child: Child) -> int:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from nodes.fetched import Fetched
 from trainer.clock.phases import Gate
 
+OrderKind = Literal["send", "train", "evaluate"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -23,20 +24,22 @@ class Order(_Message):
     """
 
     number: int
-    kind: Literal["train", "evaluate"]
+    kind: OrderKind
     round: int
     model: Sha256 | None
 
 
 class Report(_Message):
     """What a model scores at a site: its probabilities for the held-out subjects, and their true classes.
-    Nothing names a subject.
+    Nothing names a subject. `shares` says, where the hub's own worker reports, whose subjects these are: so many of
+    this site, then so many of that.
     """
 
     round: int
     model: Sha256
     labels: list[int]
     probabilities: list[list[float]]
+    shares: list[tuple[str, int]] = []
 
 
 class Trouble(_Message):

@@ -246,6 +246,9 @@ class HubDocument(Form):
     """The coordinating centre."""
 
     link: LinkName | None = Field(default=None, description="the profile of its access link")
+    compute: ComputeDocument = Field(
+        default_factory=ComputeDocument, description="how fast it computes, where it trains (centralised)"
+    )
 
 
 class WarehouseDocument(Form):
@@ -315,6 +318,10 @@ class TrainingDocument(Form):
         default=False,
         description="take out of each study whom it is of, as it is pulled (PS3.15's basic profile), before anything "
         "else is done with it; the record names studies by new UIDs",
+    )
+    mode: Literal["federated", "centralised"] = Field(
+        default="federated",
+        description="centralised: sites send their studies to the hub, which trains one model on all of them",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 MachineKind = Literal["namespace", "vm"]
 Clock = Literal["emulated", "real"]
+Mode = Literal["federated", "centralised"]
 Curation = Literal["keep", "drop", "stop"]
 Protocol = Literal["tcp", "udp"]
 Pattern = Literal["constant", "poisson", "web"]
@@ -270,9 +271,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Hub:
-    """The coordinating centre."""
+    """The coordinating centre. `compute` is how long its own computing takes, where it trains (centralised)."""
 
     link: Link
+    compute: Compute = Compute(0.03)
 
 
 @dataclass(frozen=True)
@@ -297,6 +299,7 @@ class Training:
     `clock` says whether modelled computing is jumped over (`emulated`) or waited for (`real`). `curation` says what
     findings in a study lead to: it stays where it can be assembled (`keep`), is left out (`drop`), or the site's pull
     fails (`stop`); None: nobody looks. `deidentify`: studies lose whom they are of as they are pulled.
+    `mode` says where it trains: at the sites, or at the hub alone on all their studies.
     """
 
     task: str
@@ -311,6 +314,7 @@ class Training:
     clock: Clock = "emulated"
     curation: Curation | None = None
     deidentify: bool = False
+    mode: Mode = "federated"
 
 
 @dataclass(frozen=True)

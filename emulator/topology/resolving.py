@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
-from emulator.places import DICOMWEB_PORT
+from emulator.places import DICOMWEB_PORT, STUDY_PORT
 from emulator.topology import builtin, drawing, policy, profiles, sharing, traffic
 from emulator.topology.document import (
     WAREHOUSE,
@@ -69,12 +69,12 @@ def resolve(
     return Topology(
         name=document.name,
         seed=document.seed,
-        hub=Hub(_link(profile, document, delays)),
+        hub=Hub(_link(profile, document, delays), _hub_compute(document)),
         sites=sites,
         training=_training(document.training),
         regions=tuple(Region(name, _link(own.link, document, delays)) for name, own in document.regions.items()),
         tables={table_name(name): found.table for name, found in delays.items() if found.scale_s and name in used},
-        policy=policy.openings(document.policy, sites) + _ways_to_warehouse(sites),
+        policy=policy.openings(document.policy, sites) + _ways_to_warehouse(sites) + _ways_for_studies(document, sites),
         traffic=traffic.flows(document.traffic, sites),
         traces={name: trace for name, trace in traces.items() if name in traced},
         fidelity=_fidelity(document.fidelity),
@@ -91,6 +91,15 @@ def _warehouse(document: Document) -> Warehouse | None:
 def _ways_to_warehouse(sites: Sequence[Site]) -> tuple[Opening, ...]:
     """The ports that are open because sites are filled from the warehouse: for their workers, and nobody else."""
     return tuple(Opening(f"{site.name}/worker", "hub", "tcp", DICOMWEB_PORT) for site in sites if site.cohort.warehouse)
+
+
+def _ways_for_studies(document: Document, sites: Sequence[Site]) -> tuple[Opening, ...]:
+    """The ports that are open because the hub trains: for the workers of sites whose studies are not there already."""
+    if document.training.mode != "centralised":
+        return ()
+    return tuple(
+        Opening(f"{site.name}/worker", "hub", "tcp", STUDY_PORT) for site in sites if not site.cohort.warehouse
+    )
 
 
 def _sites(document: Document, delays: Mapping[str, Delays], stocks: Mapping[str, Stock]) -> Iterator[Site]:
@@ -137,6 +146,12 @@ def _compute(own: ComputeDocument, default: ComputeDocument) -> Compute:
     usual = builtin.PER_SAMPLE_S if default.per_sample is None else default.per_sample
     per_sample = usual / _first(own.speed, default.speed, 1.0) if own.per_sample is None else own.per_sample
     return Compute(per_sample, _first(own.jitter, default.jitter, 0.0))
+
+
+def _hub_compute(document: Document) -> Compute:
+    """The hub's own; it has the sites' usual time per sample, and none of their speed or jitter."""
+    usual = document.defaults.compute.model_copy(update={"speed": None, "jitter": None})
+    return _compute(document.hub.compute, usual)
 
 
 def _link(profile: str, document: Document, delays: Mapping[str, Delays]) -> Link:

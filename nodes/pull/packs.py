@@ -94,7 +94,7 @@ class Pack:
     def whole(self, instance_of: "Identified", data: memoryview) -> tuple[Instance, Place]:
         """Keep an instance that is there as a whole: one write."""
         instance = Instance(*instance_of, len(data), hashlib.sha256(data).digest())
-        self._write_all(self._end, _packed(instance), data)
+        self._write_all(self._end, packed(instance), data)
         return instance, self._kept(instance)
 
     def write(self, data: memoryview | bytes) -> None:
@@ -108,7 +108,7 @@ class Pack:
     def keep(self, instance_of: "Identified") -> tuple[Instance, Place]:
         """What was written is an instance, and this one."""
         instance = Instance(*instance_of, self._size, self._digest.digest())
-        self._write_all(self._end, _packed(instance))
+        self._write_all(self._end, packed(instance))
         place = self._kept(instance)
         self._size, self._digest = 0, hashlib.sha256()
         return instance, place
@@ -144,7 +144,8 @@ Identified = tuple[str, str, str]
 """UID, series and SOP class of an instance."""
 
 
-def _packed(instance: Instance) -> bytes:
+def packed(instance: Instance) -> bytes:
+    """The head that stands before an instance."""
     names = (instance.uid.encode(), instance.series.encode(), instance.sop_class.encode())
     return _HEAD.pack(_WHOLE, instance.size, instance.sha256, *names)
 

@@ -13,7 +13,6 @@ from rich.table import Table
 from emulator.errors import WrongInput
 from testbed.costs import (
     COLUMNS,
-    PURPOSES,
     WAN,
     Cost,
     Dropped,
@@ -25,6 +24,7 @@ from testbed.costs import (
     overhead,
     payload,
     resent,
+    told,
     wire,
 )
 from testbed.output import document, people, table
@@ -119,12 +119,13 @@ def _table(
     summed: bool = False,
 ) -> Table:
     measured = ("wire", "payload", "overhead", "sent again", "lost", "overflowed")
-    shown = table(first, *PURPOSES, "to sites", "from sites", *measured)
+    purposes = told(entry for _, entries in rows for entry in entries)
+    shown = table(first, *purposes, "to sites", "from sites", *measured)
     for place, (name, entries) in enumerate(rows):
         last = place == len(rows) - 1
         shown.add_row(
             name,
-            *_cells(entries),
+            *_cells(entries, purposes),
             *_dropped(dropped.get(name)),
             style="bold" if summed and last else "",
             end_section=summed and place == len(rows) - 2,
@@ -132,10 +133,10 @@ def _table(
     return shown
 
 
-def _cells(entries: Sequence[Cost]) -> list[str]:
+def _cells(entries: Sequence[Cost], purposes: Sequence[str]) -> list[str]:
     carried, handed, again = wire(entries), payload(entries), resent(entries)
     return [
-        *(octets(wire(entries, purpose)) for purpose in PURPOSES),
+        *(octets(wire(entries, purpose)) for purpose in purposes),
         octets(sum(entry.rx_wire for entry in entries)),
         octets(sum(entry.tx_wire for entry in entries)),
         octets(carried),

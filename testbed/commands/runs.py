@@ -4,6 +4,7 @@ import click
 
 from testbed.output import document, people, table
 from testbed.parameters import Command, json_option
+from testbed.wording import method
 
 
 @click.command(
@@ -32,5 +33,6 @@ def command(json: bool) -> None:
     columns = ("run", "world", "state", "task", "algorithm", "seed", "rounds")
     shown = table(*columns, left=5)
     for entry in found:
-        shown.add_row(*(str(entry.get(column, "")) for column in columns))
+        told = {**entry, "algorithm": method(entry["mode"], entry["algorithm"])}
+        shown.add_row(*(str(told.get(column, "")) for column in columns))
     people(json).print(shown)

@@ -10,6 +10,7 @@ from rich.text import Text
 from testbed.output import document, people, table
 from testbed.parameters import Command, json_option, run_argument
 from testbed.units import counted, percent, seconds
+from testbed.wording import method
 
 
 @click.command(
@@ -48,7 +49,8 @@ def tell(summary: Mapping[str, Any], out: Console) -> None:
             out.print(f"round {entry['round']}: {site} was missing: {why}", soft_wrap=True)
         for why in entry["fidelity_why"]:
             out.print(f"round {entry['round']}: out of bounds: {why}", soft_wrap=True)
-    what = f"{summary['task']} by {summary['algorithm']} over {summary['world']}, seed {summary['seed']}"
+    by = method(summary["mode"], summary["algorithm"])
+    what = f"{summary['task']} by {by} over {summary['world']}, seed {summary['seed']}"
     out.print(f"{summary['run']}: {summary['state']}; {what}", soft_wrap=True)
     if marked := exceeded(summary):
         out.print(

@@ -12,6 +12,7 @@ from testbed.composition import read
 from testbed.output import document, people, table
 from testbed.parameters import Command, json_option, topology_argument
 from testbed.units import counted, rate, seconds
+from testbed.wording import method
 
 
 @click.command(
@@ -56,7 +57,7 @@ def _show(topology: Topology) -> None:
     training = topology.training
     studies = sum(site.cohort.studies for site in topology.sites)
     size = f"{counted(len(topology.sites), 'site')}, {counted(studies, 'study')}, seed {topology.seed}"
-    what = f"{training.task} by {training.algorithm}, {counted(training.rounds, 'round')}"
+    what = f"{training.task} by {method(training.mode, training.algorithm)}, {counted(training.rounds, 'round')}"
     out.print(f"{topology.name}: {size}; {what}", soft_wrap=True)
 
 

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from emulator.topology import Topology
 from nodes.fetched import Fetched
 from testbed.costs import Cost, Dropped, costs, drops, lost_wire
+from testbed.wording import method
 from trainer.record import Pull, Run
 
 Outer = TypeVar("Outer", int, str)
 Amount = TypeVar("Amount", int, float)
 
-PHASES = ("pull", "model", "train", "update", "eval")
+PHASES = ("pull", "send", "model", "train", "update", "eval")
 LEADING = "balanced_accuracy"  # the metric that cards and comparisons lead with
 
 
@@ -54,6 +55,7 @@ class Facts:
     run: str
     world: str
     state: str
+    mode: str
     task: str
     algorithm: str
     seed: int
@@ -87,6 +89,11 @@ class Facts:
         """Site → phase → emulated seconds over all rounds."""
         return _summed((p.site, p.phase, p.seconds) for p in self.phases)
 
+    @property
+    def method(self) -> str:
+        """By what it was trained: the algorithm, or the hub alone."""
+        return method(self.mode, self.algorithm)
+
     def wire(self, *purposes: str) -> int:
         """Wire bytes of these purposes over the whole run; of all when none is named."""
         return sum(t.wire for t in self.traffic if not purposes or t.purpose in purposes)
@@ -110,6 +117,7 @@ def read(run: Run) -> Facts:
         run=summary["run"],
         world=summary["world"],
         state=summary["state"],
+        mode=summary["mode"],
         task=summary["task"],
         algorithm=summary["algorithm"],
         seed=summary["seed"],

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from emulator.topology import Site
-from testbed.costs import PURPOSES, WAN, beyond, overhead, resent
+from testbed.costs import WAN, beyond, overhead, resent, told
 from testbed.report.facts import LEADING, Facts, Round
 from testbed.report.plots.network import round_trip_s
 from testbed.units import counted, octets, percent, rate, seconds
@@ -52,7 +52,7 @@ def summary(facts: Facts) -> tuple[Card, ...]:
         ),
         Card("balanced accuracy", _share(metrics.get(LEADING)), "after the last round; guessing gives 33.3 %"),
         Card("worst site", _share(metrics.get("worst_site_accuracy")), "accuracy after the last round"),
-        Card("over the WAN", octets(facts.wire(*WAN)), "model, update and control"),
+        Card("over the WAN", octets(facts.wire(*WAN)), _over_wan(facts)),
         Card("from the PACS", octets(facts.wire("pull")), "studies, on the sites' own LANs"),
         Card("emulated time", seconds(facts.emulated_s), f"{seconds(_wall(facts))} on this machine"),
         Card("model", facts.model_sha256[:8] or "none", "first digits of its SHA-256"),
@@ -60,10 +60,14 @@ def summary(facts: Facts) -> tuple[Card, ...]:
     )
 
 
+def _over_wan(facts: Facts) -> str:
+    return "studies and control" if facts.mode == "centralised" else "model, update and control"
+
+
 def costs(facts: Facts) -> Table:
     """Wire bytes by round and purpose, with payload, what the wire carried beyond it, and what was dropped."""
     measured = ("wire", "payload", "overhead", "sent again", "lost", "overflowed")
-    head = ("round", *PURPOSES, *measured, "emulated time", "wall time")
+    head = ("round", *told(facts.traffic), *measured, "emulated time", "wall time")
     rows = [_cost(facts, (r,), str(r.number)) for r in facts.rounds]
     return Table(head, _cells([*rows, _cost(facts, facts.rounds, "all")]), summed=True)
 
@@ -71,7 +75,7 @@ def costs(facts: Facts) -> Table:
 def _cost(facts: Facts, rounds: Sequence[Round], name: str) -> list[str]:
     numbers = {r.number for r in rounds}
     traffic = [t for t in facts.traffic if t.round in numbers]
-    by_purpose = [octets(sum(t.wire for t in traffic if t.purpose == purpose)) for purpose in PURPOSES]
+    by_purpose = [octets(sum(t.wire for t in traffic if t.purpose == purpose)) for purpose in told(facts.traffic)]
     wire, payload = sum(t.wire for t in traffic), sum(t.payload for t in traffic)
     spent = [seconds(sum(r.emulated_s for r in rounds)), seconds(sum(r.wall_s for r in rounds))]
     again = resent(traffic)
@@ -200,7 +204,7 @@ def overview(runs: Sequence[Facts]) -> Table:
         [
             facts.run,
             facts.world,
-            facts.algorithm,
+            facts.method,
             str(facts.seed),
             str(len(facts.rounds)),
             _share(facts.last_metrics.get(LEADING)),
@@ -234,7 +238,8 @@ def _traits(facts: Facts) -> dict[str, str]:
         "world": facts.world,
         "sites": str(len(facts.topology.sites)),
         "task": facts.task,
-        "algorithm": facts.algorithm,
+        "mode": facts.mode,
+        "algorithm": facts.method,
         "seed": str(facts.seed),
         "local epochs": str(training.local_epochs),
         "batch size": str(training.batch_size),

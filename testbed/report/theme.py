@@ -23,10 +23,17 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c
 SPEED = ("#b2420b", "#e08214", "#b5a642", "#4f9bc4", "#1f5fa8")  # slow to fast, safe for every colour vision
 
 PURPOSE: Mapping[str, str] = MappingProxyType(
-    {"pull": SERIES[2], "model": SERIES[0], "update": SERIES[1], "control": SERIES[3]}
+    {"pull": SERIES[2], "model": SERIES[0], "update": SERIES[1], "studies": SERIES[4], "control": SERIES[3]}
 )
 PHASE: Mapping[str, str] = MappingProxyType(
-    {"pull": SERIES[2], "model": SERIES[0], "train": SERIES[4], "update": SERIES[1], "eval": SERIES[5]}
+    {
+        "pull": SERIES[2],
+        "send": SERIES[6],
+        "model": SERIES[0],
+        "train": SERIES[4],
+        "update": SERIES[1],
+        "eval": SERIES[5],
+    }
 )
 _VARIABLES: Mapping[str, str] = MappingProxyType(
     {INK: "--ink", FAINT: "--faint", GRID: "--grid", PAPER: "--paper"}

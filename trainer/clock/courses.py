@@ -23,6 +23,10 @@ class Course(ABC):
     slots: int
 
     @abstractmethod
+    async def send(self, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """From the order to the last study at the hub, where all hands meet; the sites that got through."""
+
+    @abstractmethod
     async def train(self, sites: tuple[str, ...]) -> tuple[str, ...]:
         """From the order to the last update, where all hands meet; the sites that got through."""
 
@@ -34,15 +38,22 @@ class Course(ABC):
 class Emulated(Course):
     """Phase after phase, so that nothing computes while anything is in flight."""
 
+    async def send(self, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """Each site begins to send when it has pulled its studies."""
+        return await self._prepared_then(("pull",), "send", sites)
+
     async def train(self, sites: tuple[str, ...]) -> tuple[str, ...]:
         """Uploads begin at their emulated moments."""
+        return await self._prepared_then(("pull", "train"), "update", sites)
+
+    async def _prepared_then(self, gates: tuple[Gate, ...], upload: Gate, sites: tuple[str, ...]) -> tuple[str, ...]:
         fetched = Fetching(sites, time.monotonic(), self.deadline_s)
         await self.play(fetched)
-        trained = Slots(("pull", "train"), fetched.sites, time.monotonic(), self.deadline_s, self.slots)
-        await self.play(trained)
-        ready = {site: self.hands.at[site] for site in trained.sites}
+        prepared = Slots(gates, fetched.sites, time.monotonic(), self.deadline_s, self.slots)
+        await self.play(prepared)
+        ready = {site: self.hands.at[site] for site in prepared.sites}
         start = min(ready.values(), default=0.0)
-        sent = Moments("update", ready, time.monotonic(), self.deadline_s, start)
+        sent = Moments(upload, ready, time.monotonic(), self.deadline_s, start)
         await self.play(sent)
         self.hands.meet(sent.sites, sent.last_end)
         return sent.sites
@@ -61,6 +72,10 @@ class Emulated(Course):
 
 class Real(Course):
     """Every site by itself, in real time; the hands show what a clock on the wall would."""
+
+    async def send(self, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """Each site sends when it has pulled."""
+        return await self._go(("model", "pull", "send"), sites)
 
     async def train(self, sites: tuple[str, ...]) -> tuple[str, ...]:
         """Uploads begin when they would."""

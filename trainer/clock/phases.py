@@ -12,7 +12,7 @@ from typing import Literal
 
 TICK_S = 1e-6  # moments closer than this are one: sums of floats that should be equal are not
 
-Gate = Literal["pull", "model", "train", "update", "eval", "report"]
+Gate = Literal["pull", "send", "model", "train", "update", "eval", "report"]
 MODELLED: tuple[Gate, ...] = ("train", "eval")
 
 
@@ -78,6 +78,11 @@ class Phase(ABC):
             del self.going[site]
             self.passed[site][gate] = passage
             self._through(site, now)
+
+    def heard(self, site: str, now: float) -> None:
+        """What lies behind a site's gate gets on: it is not overdue, however long it takes in all."""
+        if site in self.going:
+            self._owes_since[site] = now
 
     def out(self, site: str, now: float) -> None:
         """A site takes no further part. What it has passed is forgotten."""

@@ -43,6 +43,7 @@ class Stage:
         self._pulls: list[Pull] = []
         self._early: list[Heard | Lost] = []  # of workers that are a phase ahead of the slowest
         self._end_worker = end_worker
+        self._phase: Phase | None = None
         self.changed = asyncio.Event()
 
     @property
@@ -94,10 +95,16 @@ class Stage:
         self._inbox.put_nowait(lost)
         self.changed.set()
 
+    def heard(self, site: str) -> None:
+        """Something of what a site is sending has come."""
+        if self._phase is not None:
+            self._phase.heard(site, time.monotonic())
+
     async def play(self, phase: Played, outcry: Outcry) -> Played:
         """Lead all sites through `phase`. Calls `outcry` for each that falls out; its worker is ended if it
         was overdue.
         """
+        self._phase = phase
         early, self._early = self._early, []
         for happened in early:
             self._take(phase, happened, outcry)

@@ -5,6 +5,7 @@ control port   GET  /orders?after=N           long poll: the site's next order, 
 model port     GET  /models/SHA256            the model; `Range: bytes=N-` goes on where a cut transfer stopped
 update port    GET  /updates/ROUND/SHA256     how much of an update has arrived (`Upload-Offset`)
                PUT  /updates/ROUND/SHA256     the update from `Upload-Offset` to its end (`Upload-Length` in all)
+study port     GET, PUT /studies/UID/SHA256   likewise a study, where the hub trains
 """
 
 import re
@@ -16,8 +17,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from trainer.errors import UpdateRefused
+from trainer.hub.arrivals import Arrivals
 from trainer.hub.desk import Desk, Incoming, Port
 from trainer.hub.door import Door
+from trainer.hub.studies import serve_studies
 from trainer.messages import Report, Trouble
 
 POLL_S = 25.0
@@ -25,12 +28,17 @@ _OFFSET = "Upload-Offset"
 _RANGE = re.compile(r"bytes=(\d+)-")
 
 
-def app(desk: Desk, ports: Mapping[int, Port], poll_s: float = POLL_S) -> ASGIApp:
-    """The service over this desk; `ports` says what each of its ports is for, `poll_s` how long a poll may wait."""
+def app(desk: Desk, ports: Mapping[int, Port], poll_s: float = POLL_S, arrivals: Arrivals | None = None) -> ASGIApp:
+    """The service over this desk; `ports` says what each of its ports is for, `poll_s` how long a poll may wait.
+
+    `arrivals` take studies, where the hub trains.
+    """
     service = FastAPI(title="hub", openapi_url=None)
     _control(service, desk, poll_s)
     _models(service, desk)
     _updates(service, desk)
+    if arrivals is not None:
+        serve_studies(service, desk, arrivals)
     return Door(service, desk, ports)
 
 

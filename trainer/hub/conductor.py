@@ -38,6 +38,7 @@ from trainer.hub.fidelity import Probes, late, overran
 from trainer.hub.linktime import LinkTime
 from trainer.hub.meters import Meters
 from trainer.hub.results import Book, metrics, pull_bytes
+from trainer.messages import Report
 from trainer.record import RoundRecord, Writer
 from trainer.weights import Weights
 
@@ -123,7 +124,7 @@ class Conductor:
     async def _round(self, number: int, models: Models, emulated: float) -> tuple[Models, float]:
         book = Book(number, Hands(emulated, self._paces(number)))
         sites = await self._gather(book)
-        await self._probes.begin(sites)
+        await self._probes.begin([site.name for site in self._config.sites if site.name in sites])
         self._tell("round-started", round=number, sites=len(sites))
         course = self._course(book)
         participants = await self._train(course, book, models, sites)
@@ -139,7 +140,7 @@ class Conductor:
 
     async def _gather(self, book: Book) -> tuple[str, ...]:
         """Waits for every worker that is alive; a site whose worker does not come is missing."""
-        wanted = {site.name for site in self._config.sites}
+        wanted = self._wanted()
         deadline = time.monotonic() + min(GATHER_S, self._config.deadline_s)
         while (left := deadline - time.monotonic()) > 0 and wanted - self.gone.keys() - self._stage.present:
             self._stage.changed.clear()
@@ -153,6 +154,14 @@ class Conductor:
         for site in sorted(wanted - present):
             self._lose(book, Lost(site, self.gone.get(site, "its worker did not come")))
         return self._some(tuple(sorted(present)), book)
+
+    def _wanted(self) -> frozenset[str]:
+        """Whose workers a round waits for."""
+        return frozenset(site.name for site in self._config.sites)
+
+    def _reports(self) -> dict[str, Report]:
+        """What the round's model scored, by site."""
+        return self._desk.reports
 
     def _paces(self, number: int) -> Mapping[str, float]:
         seed = self._config.seed
@@ -216,7 +225,7 @@ class Conductor:
             fidelity=verdict(findings),
             participants=participants,
             missing=dict(sorted(book.missing.items())),
-            metrics=metrics(self._desk.reports, self._classes),
+            metrics=metrics(self._reports(), self._classes),
             times=book.times(),
             payload=(*pull_bytes(pulls), *measured.payload),
             wire=measured.wire,

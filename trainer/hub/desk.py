@@ -8,10 +8,10 @@ from typing import Literal
 from trainer import weights
 from trainer.aggregation import Update
 from trainer.errors import UpdateRefused
-from trainer.messages import Order, Report, Trouble
+from trainer.messages import Order, OrderKind, Report, Trouble
 from trainer.weights import Weights
 
-Port = Literal["model", "update", "control"]
+Port = Literal["model", "update", "studies", "control"]
 _NOTE_BYTES = 4096  # room for what an update says beside its tensors
 
 
@@ -47,7 +47,7 @@ class Desk:
         self._like = weights.unpack(model)
         return name
 
-    def order(self, kind: Literal["train", "evaluate"], number: int, models: Mapping[str, str | None]) -> None:
+    def order(self, kind: OrderKind, number: int, models: Mapping[str, str | None]) -> None:
         """Gives each of these sites an order of round `number`, with its model; orders of all others lapse."""
         self._last_number += 1
         self._orders = {
@@ -77,6 +77,11 @@ class Desk:
         """Whether an update of round `number` is awaited from the site."""
         order = self._orders.get(site)
         return order is not None and order.kind == "train" and order.round == number
+
+    def sends(self, site: str) -> bool:
+        """Whether studies are awaited from the site."""
+        order = self._orders.get(site)
+        return order is not None and order.kind == "send"
 
     def incoming(self, site: str, sha256: str) -> Incoming:
         """The update that a site is bringing; another one begins anew."""

@@ -8,7 +8,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trainer.hub.desk import Desk, Port
 
-_PORT_OF: tuple[tuple[str, Port], ...] = (("/models/", "model"), ("/updates/", "update"))
+_PORT_OF: tuple[tuple[str, Port], ...] = (
+    ("/models/", "model"),
+    ("/updates/", "update"),
+    ("/studies/", "studies"),
+)
 
 
 def _purpose(path: str) -> Port:

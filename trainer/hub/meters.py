@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from emulator.errors import WrongState
 from trainer.hub.desk import Desk
 from trainer.record import Bytes, Dropped, Lost, Mark, Resent
+from trainer.record.schema import ALWAYS
 
 if TYPE_CHECKING:
     from emulator.drops import DropMeter, Queues, Router
@@ -124,6 +125,7 @@ def _rows(before: "Snapshot", now: "Snapshot") -> tuple[Bytes, ...]:
         Bytes(site, purpose, count.rx_bytes, count.tx_bytes, count.rx_packets, count.tx_packets)
         for site, purposes in moved(before, now).items()
         for purpose, count in purposes.items()
+        if purpose in ALWAYS or count.rx_packets or count.tx_packets
     )
 
 

@@ -1,11 +1,12 @@
-"""The hub's process: one HTTP server on three sockets, the stage, the line to the launcher, and the conductor."""
+"""The hub's process: one HTTP server on a socket a purpose, the stage, the line to the launcher, and the conductor."""
 
 import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NoReturn
 
 import anyio
@@ -16,9 +17,11 @@ from starlette.types import ASGIApp
 from emulator.topology.resolved import Topology
 from trainer import algorithms, tasks
 from trainer.clock.stage import Lost, Stage
-from trainer.config import LaunchConfig, addresses_of
+from trainer.config import AT_HUB, LaunchConfig, addresses_of, central_address
 from trainer.errors import RunFailed, WrongState
 from trainer.hub.app import app
+from trainer.hub.arrivals import Arrivals
+from trainer.hub.central import Central
 from trainer.hub.conductor import Conductor
 from trainer.hub.desk import Desk, Port
 from trainer.hub.fidelity import probes
@@ -56,7 +59,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Sockets:
-    """The three listening sockets, and what each is for."""
+    """The listening sockets, and what each is for."""
 
     listening: tuple[socket.socket, ...]
     ports: Mapping[int, Port]
@@ -70,6 +73,8 @@ class Sockets:
             hub.model_port: "model",
             hub.update_port: "update",
         }
+        if config.central:
+            ports[hub.study_port] = "studies"
         return cls(tuple(_listen(hub.address, port) for port in ports), ports)
 
 
@@ -103,11 +108,14 @@ class _Hub:
         self._sites = {site.name: site for site in topology.sites}
         addresses = {
             address: place.name
-            for place in config.sites
+            for place in config.working
             for address in addresses_of(place, self._sites[place.name].index)
         }
+        if config.central:
+            addresses[central_address(config)] = AT_HUB
         self._desk = Desk(addresses, self._in_trouble)
         self._stage = Stage(lambda site: line.say(News("end", site)))
+        self._arrivals = Arrivals(config.central.arrived, self._stage.heard) if config.central else None
 
     async def main(self) -> NoReturn:
         """Train until the end, or until the launcher says stop."""
@@ -115,7 +123,7 @@ class _Hub:
             conductor = self._conductor(writer)
             ending = Ending("interrupted", INTERRUPTED)
             async with anyio.create_task_group() as group:
-                server = _server(app(self._desk, self._sockets.ports))
+                server = _server(app(self._desk, self._sockets.ports, arrivals=self._arrivals))
                 group.start_soon(server.serve, list(self._sockets.listening))
                 group.start_soon(self._hear_launcher, conductor, group)
                 ending = await self._conducted(conductor)
@@ -161,11 +169,12 @@ class _Hub:
 
     def _conductor(self, writer: Writer) -> Conductor:
         training = self._config.training
-        return Conductor(
+        computes = {site.name: self._sites[site.name].compute for site in self._config.sites}
+        return self._leader(
             config=self._config,
             algorithm=algorithms.get(training.algorithm),
             classes=tasks.get(training.task).classes,
-            computes={site.name: self._sites[site.name].compute for site in self._config.sites},
+            computes={**computes, AT_HUB: self._topology.hub.compute} if self._arrivals else computes,
             desk=self._desk,
             stage=self._stage,
             writer=writer,
@@ -174,6 +183,12 @@ class _Hub:
             link_time=LinkTime(self._config.world_folder if self._links_jump() else None),
             say=say,
         )
+
+    @property
+    def _leader(self) -> Callable[..., Conductor]:
+        if self._arrivals is None or self._config.central is None:
+            return Conductor
+        return partial(Central, self._arrivals, frozenset(self._config.central.held))
 
     def _counters(self) -> Counters | None:
         if not self._config.ledger:

@@ -37,7 +37,7 @@ class Book:
                 self.overruns[site] = max(self.overruns.get(site, 0.0), by_s)
         for site in phase.sites:
             for gate, passage in phase.passed[site].items():
-                if gate in ("model", "update"):
+                if gate in ("model", "update", "send"):
                     self.latest_s = max(self.latest_s, passage.started - phase.granted_at[site])
 
     @property

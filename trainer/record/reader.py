@@ -10,7 +10,7 @@ from emulator.topology import Topology, revive
 from nodes.fetched import Fetched
 from trainer.errors import NoRun
 from trainer.record import folder as files
-from trainer.record.schema import PURPOSES
+from trainer.record.schema import ALWAYS
 
 _ALWAYS = ("accuracy", "balanced_accuracy", "loss", "worst_site_accuracy")
 _NOTHING = {"rx_wire": 0, "tx_wire": 0, "rx_payload": 0, "tx_payload": 0}
@@ -68,12 +68,17 @@ class Run:
         row = self.connection.execute(f"SELECT {names} FROM run").fetchone()  # noqa: S608 - names of our own, nothing from outside - own names
         values = dict(zip(names.split(", "), row, strict=True))
         rounds = self._one("SELECT count(*) FROM rounds")
-        return {"run": values.pop("id"), **values, "state": self.state, "rounds": rounds}
+        return {"run": values.pop("id"), **values, "mode": self._mode(), "state": self.state, "rounds": rounds}
+
+    def _mode(self) -> str:
+        """`federated` or `centralised`."""
+        config = json.loads((self.folder / files.CONFIG).read_text())
+        return str(config["training"].get("mode", "federated"))
 
     def summary(self) -> dict[str, Any]:
         """The document of `train --json` and `show --json`."""
         entry = self.entry()
-        names = ("run", "world", "state", "task", "algorithm", "seed", "model_sha256", "rounds_asked", "why")
+        names = ("run", "world", "state", "mode", "task", "algorithm", "seed", "model_sha256", "rounds_asked", "why")
         metrics, findings = self._metrics(), self._findings()
         rows = self.connection.execute(
             "SELECT round, wall_s, emulated_s, participants, missing, fidelity, model_sha256 FROM rounds ORDER BY round"
@@ -104,11 +109,13 @@ class Run:
             columns = f"round, site, purpose, rx_{kind}, tx_{kind}"
             query = f"SELECT {columns} FROM {table} ORDER BY round, site"  # noqa: S608 - own names
             for number, site, purpose, rx, tx in self.connection.execute(query):
-                purposes = rounds.setdefault(number, {}).setdefault(site, {p: dict(_NOTHING) for p in PURPOSES})
+                purposes = rounds.setdefault(number, {}).setdefault(site, {p: dict(_NOTHING) for p in ALWAYS})
+                purposes.setdefault(purpose, dict(_NOTHING))
                 purposes[purpose] |= {f"rx_{kind}": rx, f"tx_{kind}": tx}
         marked = dict(self.connection.execute("SELECT round, fidelity FROM rounds"))
         for number, site, purpose, *again in self._later("retransmissions"):
-            rounds[number][site][purpose] |= dict(zip(_AGAIN, again, strict=True))
+            if purpose in rounds[number][site]:  # studies are told of only where some were sent
+                rounds[number][site][purpose] |= dict(zip(_AGAIN, again, strict=True))
         drops: dict[int, dict[str, dict[str, int]]] = {}
         for number, site, *counts in self._later("drops"):
             drops.setdefault(number, {})[site] = dict(zip(_DROPS, counts, strict=True))

@@ -61,4 +61,5 @@ CREATE TABLE IF NOT EXISTS mark ( -- the world's counters when the last whole ro
 ) WITHOUT ROWID;
 """
 
-PURPOSES = ("pull", "model", "update", "control")
+ALWAYS = ("pull", "model", "update", "control")
+"""Purposes that are told of every site in every round; `studies` (sent to the hub) only where there were some."""

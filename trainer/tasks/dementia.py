@@ -42,6 +42,10 @@ class Dementia:
         """The studies of a PACS."""
         return Pseudonymous(endpoint, folder, curation, secret) if secret else Pacs(endpoint, folder, curation)
 
+    def prepare(self, study: Study) -> Sample:
+        """A study as its difference from the average brain."""
+        return prepare(study)
+
     def warm(self) -> None:
         """The atlas on the grid."""
         load(BOX)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nodes.curation import Policy
+    from nodes.pull import Study
 
 Values: TypeAlias = npt.NDArray[np.float16]
 
@@ -65,6 +66,10 @@ class Task(Protocol):
         What is on its way lies in `folder`, on the worker's disk; what an earlier process has left there is not pulled
         again.
         """
+        ...
+
+    def prepare(self, study: "Study") -> Sample:
+        """A study that is there already, as a sample: the same as `source` makes of it."""
         ...
 
     def warm(self) -> None:

@@ -5,12 +5,13 @@ call.
 """
 
 import http.client
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 
 TIMEOUT_S = 60.0  # of silence; longer than the hub lets a poll wait
 _CHUNK = 65_536
+Body = bytes | Sequence[memoryview]
 
 
 class CallFailed(Exception):  # noqa: N818 - reads as the sentence it is
@@ -39,7 +40,7 @@ class Caller:
         self._connection.close()
 
     def call(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self, method: str, path: str, body: Body | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """One exchange. Raises `CallFailed`."""
         data = bytearray()
@@ -49,7 +50,7 @@ class Caller:
         return Answer(status, found, bytes(data))
 
     def stream(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self, method: str, path: str, body: Body | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Message, Iterator[bytes]]:
         """Status, headers, and the body as it comes. Raises `CallFailed`, also while the body is read."""
         try:
@@ -59,13 +60,14 @@ class Caller:
             raise self._failure(error) from error
         return response.status, response.headers, self._body(response)  # names in any case
 
-    def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> None:
+    def _send(self, method: str, path: str, body: Body | None, headers: dict[str, str]) -> None:
         """Slice by slice: the time-out then bounds the silence, not the whole of a long upload."""
         if body is None:
             self._connection.request(method, path, headers=headers)
             return
-        slices = (body[start : start + _CHUNK] for start in range(0, len(body), _CHUNK))
-        self._connection.request(method, path, slices, {**headers, "Content-Length": str(len(body))})
+        parts = [body] if isinstance(body, bytes) else body
+        slices = (part[start : start + _CHUNK] for part in parts for start in range(0, len(part), _CHUNK))
+        self._connection.request(method, path, slices, {**headers, "Content-Length": str(sum(map(len, parts)))})
 
     def _body(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
         try:

@@ -1,19 +1,21 @@
 """A worker's process: takes orders from the hub, one after another, until the launcher ends it."""
 
 import traceback
+from collections.abc import Callable, Mapping
 
 from emulator.errors import Fell
-from nodes.passwords import password
 from trainer import algorithms, tasks
 from trainer.clock.gate import Stage
-from trainer.config import LaunchConfig, SitePlace
+from trainer.config import AT_HUB, CentralPlace, LaunchConfig, SitePlace, central_address
 from trainer.errors import TransferFailed
-from trainer.messages import Order, Trouble
+from trainer.messages import Order, OrderKind, Trouble
+from trainer.worker.furnishing import at_hub, at_site
 from trainer.worker.hub_client import HubClient
 from trainer.worker.rounds import Rounds
-from trainer.worker.studies import Studies
+from trainer.worker.sending import Sending
 
 _WHY_CHARACTERS = 500
+Parts = Mapping[OrderKind, Callable[[Order], None]]
 
 
 def run(config: LaunchConfig, place: SitePlace, source: str | None, stage: Stage) -> None:
@@ -21,29 +23,37 @@ def run(config: LaunchConfig, place: SitePlace, source: str | None, stage: Stage
     the hub is gone.
     """
     hub = HubClient(config.hub, source, config.deadline_s)
-    rounds = _rounds(config, place, hub, stage)
+    if config.central:
+        _serve(hub, {"send": Sending(place, config.training.curation, hub, stage).send})
+        return
+    training = config.training
+    task, algorithm = tasks.get(training.task), algorithms.get(training.algorithm)
+    studies = at_site(config, place, task)
+    rounds = Rounds(config, place.name, place.cache_folder, task, algorithm, studies, hub, stage)
+    _serve(hub, {"train": rounds.train, "evaluate": rounds.evaluate})
+
+
+def run_at_hub(config: LaunchConfig, central: CentralPlace, stage: Stage) -> None:
+    """Be the worker at the hub, which trains on the studies of all sites; likewise."""
+    source = central_address(config) if config.hub.place is None else None
+    hub = HubClient(config.hub, source, config.deadline_s)
+    task, algorithm = tasks.get(config.training.task), algorithms.get(config.training.algorithm)
+    rounds = Rounds(config, AT_HUB, central.cache_folder, task, algorithm, at_hub(config, central, task), hub, stage)
+    _serve(hub, {"train": rounds.train, "evaluate": rounds.evaluate})
+
+
+def _serve(hub: HubClient, parts: Parts) -> None:
     done = 0
     while True:
         order = hub.next_order(done)
         done = order.number
-        _obey(order, rounds, hub)
+        _obey(order, parts, hub)
 
 
-def _rounds(config: LaunchConfig, place: SitePlace, hub: HubClient, stage: Stage) -> Rounds:
-    training = config.training
-    task = tasks.get(training.task)
-    secret = password(f"{place.name}/pseudonyms") if training.deidentify else ""  # another for each site, told nobody
-    studies = Studies(task, place, training.volume_cache, training.curation, secret)
-    return Rounds(config, place, task, algorithms.get(training.algorithm), studies, hub, stage)
-
-
-def _obey(order: Order, rounds: Rounds, hub: HubClient) -> None:
+def _obey(order: Order, parts: Parts, hub: HubClient) -> None:
     """Does what an order says; what goes wrong is told to the hub, which goes on without this site."""
     try:
-        if order.kind == "train":
-            rounds.train(order)
-        else:
-            rounds.evaluate(order)
+        parts[order.kind](order)
     except Fell:
         raise  # the hub is gone, and the launcher ends this process
     except Exception as error:  # noqa: BLE001 - whatever it is, the round must name it instead of waiting for it

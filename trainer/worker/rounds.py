@@ -1,46 +1,49 @@
 """A worker's part in a round, gate by gate."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from trainer import seeds, weights
 from trainer.algorithms import Algorithm
 from trainer.clock.computing import FORWARD_SHARE
 from trainer.clock.gate import Pass, Stage
-from trainer.config import LaunchConfig, SitePlace
+from trainer.config import LaunchConfig
 from trainer.errors import TransferFailed
-from trainer.held_out import Split, split
 from trainer.learning import Learner, Recipe, initial
 from trainer.memory import give_back
 from trainer.messages import Order, Report
-from trainer.tasks.registry import Task
+from trainer.tasks.registry import Sample, Task
 from trainer.weights import Weights
 from trainer.worker.hub_client import HubClient
 from trainer.worker.shelf import Home
-from trainer.worker.studies import Studies
+from trainer.worker.studies import Samples
 
 
 class Rounds:
-    """One site's training. Holds the model between rounds, and nothing else that a new worker could not get again."""
+    """The training of one `worker`: a site's, or the hub's. Holds the model between rounds, and nothing else that a
+    new worker could not get again.
+    """
 
     def __init__(
         self,
         config: LaunchConfig,
-        place: SitePlace,
+        worker: str,
+        folder: Path,
         task: Task,
         algorithm: Algorithm,
-        studies: Studies,
+        studies: Samples,
         hub: HubClient,
         stage: Stage,
     ) -> None:
         self._config = config
-        self._site = place.name
+        self._worker = worker
         self._task = task
         self._algorithm = algorithm
         self._studies = studies
         self._hub = hub
         self._stage = stage
-        self._home = None if algorithm.exchanges else Home(place.cache_folder / "models")
+        self._home = None if algorithm.exchanges else Home(folder / "models")
         self._held = ""  # SHA-256 of …
         self._model: Weights = {}  # … the model that is held
 
@@ -107,13 +110,13 @@ class Rounds:
     def _trained(self, number: int, passed: Pass) -> bytes:
         """Local training; the update with its number of samples (where models stay at home, the bare model)."""
         training = self._config.training
-        learner = self._learner(self._split.train, f"{self._site}/batches/round-{number}", passed)
+        learner = self._learner(self._studies.train(), f"{self._worker}/batches/round-{number}", passed)
         trained = self._algorithm.client_update(learner, self._model, training.local_epochs)
         passed.work = learner.samples * training.local_epochs
         return weights.pack(trained, None if self._home else {"samples": learner.samples})
 
     def _scored(self, number: int, passed: Pass) -> Report:
-        learner = self._learner(self._split.test, f"{self._site}/no-batches", passed)
+        learner = self._learner(self._studies.test(), f"{self._worker}/no-batches", passed)
         learner.load(self._model)
         outcome = learner.predict()
         passed.work = learner.samples * FORWARD_SHARE
@@ -122,16 +125,12 @@ class Rounds:
             model=self._held,
             labels=outcome.labels.tolist(),
             probabilities=outcome.probabilities.tolist(),
+            shares=self._studies.shares(),
         )
 
-    @property
-    def _split(self) -> Split:
-        return split(self._studies.labels, self._config.training.test_fraction, self._config.seed, self._site)
-
-    def _learner(self, uids: tuple[str, ...], purpose: str, passed: Pass) -> Learner:
+    def _learner(self, samples: list[Sample], purpose: str, passed: Pass) -> Learner:
         training = self._config.training
         recipe = Recipe(training.batch_size, training.learning_rate, **_options(training.options))
-        samples = self._studies.samples(uids)
         passed.pulls += self._studies.take_pulled_again()
         return Learner(self._task.network(), samples, recipe, seeds.generator(self._config.seed, purpose))
 

@@ -1,29 +1,63 @@
 """A site's studies: pulled from its PACS once, or once a round, and handed out prepared."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from nodes.curation import Policy
 from nodes.errors import PullFailed
 from nodes.fetched import Fetched
-from trainer.config import SitePlace
-from trainer.tasks.registry import Sample, Source, Task
+from trainer.held_out import Split
+from trainer.tasks.registry import Sample, Source
 from trainer.worker.shelf import Shelf
 
 
-class Studies:
-    """With `keep`, samples stay on the worker's disk, checked by hash at each use; else they are forgotten
-    after the round.
+class Samples(Protocol):
+    """What a worker trains on and tests with."""
 
-    `labels` (class by UID) is known after the first pull. With a `secret`, studies are de-identified as they come.
+    @property
+    def all_here(self) -> bool:
+        """Whether nothing has to be pulled."""
+
+    def pull(self, came: list[Fetched]) -> None:
+        """Pulls and prepares what is not here, and adds to `came` how each study came. Raises PullFailed."""
+
+    def train(self) -> list[Sample]:
+        """Those to train on, always in the same order."""
+
+    def test(self) -> list[Sample]:
+        """Those that are held out, likewise."""
+
+    def shares(self) -> list[tuple[str, int]]:
+        """Whose those that are held out are, and how many of each, in their order; none where all are one site's."""
+
+    def take_pulled_again(self) -> list[Fetched]:
+        """What had to be pulled again since the last asking, because it was damaged on the disk."""
+
+    def forget(self) -> None:
+        """The round is over: what is not kept goes."""
+
+
+class Studies:
+    """The samples of one `site`. With a shelf they stay on the worker's disk, checked by hash at each use; else they
+    are forgotten after the round.
+
+    `labels` (class by UID) is known after the first pull; `divide` says which of them are held out.
     """
 
-    def __init__(self, task: Task, place: SitePlace, keep: bool, curation: Policy | None, secret: str = "") -> None:
-        self._task = task
-        self._secret = secret
+    def __init__(
+        self,
+        site: str,
+        source: Callable[[], Source],
+        shelf: Shelf | None,
+        divide: Callable[[Mapping[str, int]], Split],
+        curation: Policy | None,
+    ) -> None:
+        self._site = site
+        self._source = source
+        self._shelf = shelf
+        self._divide = divide
         self._curation = curation
-        self._place = place
-        self._shelf = Shelf(place.cache_folder / task.view) if keep else None
         self._held: dict[str, Sample] = {}
         self.labels: dict[str, int] = {}
         self._pulled_again: list[Fetched] = []
@@ -57,7 +91,7 @@ class Studies:
             raise type(failures[0])(f"{failures[0]}{more}")
         if not labels and came:
             first = f"the first: {came[0].remark}"
-            raise PullFailed(f"{self._place.name}: curation dropped all {len(came)} studies; {first}")
+            raise PullFailed(f"{self._site}: curation dropped all {len(came)} studies; {first}")
         self.labels = labels
 
     def _pass_over(self, odd: Iterable[str], came: list[Fetched], failures: list[PullFailed]) -> None:
@@ -66,12 +100,20 @@ class Studies:
             if self._curation in ("keep", "drop"):
                 came.append(Fetched("", "", why, 0, 0, 0, fate="dropped", remark=why))
             else:
-                failures.append(PullFailed(f"{self._place.name}: {why}"))
+                failures.append(PullFailed(f"{self._site}: {why}"))
                 came.append(_failed("", failures[-1]))
 
-    def samples(self, uids: Iterable[str]) -> list[Sample]:
-        """These samples. One that has been damaged on the disk is pulled again (see `take_pulled_again`)."""
-        return [self._sample(uid) for uid in uids]
+    def train(self) -> list[Sample]:
+        """Those to train on. One that has been damaged on the disk is pulled again (see `take_pulled_again`)."""
+        return [self._sample(uid) for uid in self._divide(self.labels).train]
+
+    def test(self) -> list[Sample]:
+        """Those that are held out, likewise."""
+        return [self._sample(uid) for uid in self._divide(self.labels).test]
+
+    def shares(self) -> list[tuple[str, int]]:
+        """All are this site's."""
+        return []
 
     def take_pulled_again(self) -> list[Fetched]:
         """What had to be pulled again since the last asking."""
@@ -93,12 +135,8 @@ class Studies:
             sample, fetched = self._fetch(source, uid)
         self._pulled_again.append(fetched)
         if sample is None:
-            raise PullFailed(f"{self._place.name}: study {uid} was there, and is dropped now: {fetched.remark}")
+            raise PullFailed(f"{self._site}: study {uid} was there, and is dropped now: {fetched.remark}")
         return sample
-
-    def _source(self) -> Source:
-        folder = self._place.cache_folder / "pulling"
-        return self._task.source(self._place.endpoint, folder, self._curation, self._secret)
 
     def _fetch(self, source: Source, uid: str) -> tuple[Sample | None, Fetched]:
         sample, fetched = source.fetch(uid)

@@ -10,6 +10,7 @@ from testbed.report.theme import PHASE, style, svg
 SHOWN = 15
 SAYS = {
     "pull": "pull from the PACS",
+    "send": "studies sent to the hub",
     "model": "model download",
     "train": "training (modelled)",
     "update": "update upload",
@@ -32,6 +33,8 @@ def draw(facts: Facts) -> str:
         start = [0.0] * len(sites)
         for phase in PHASES:
             lengths = [facts.time_by_site[site].get(phase, 0.0) / divisor for site in sites]
+            if not any(lengths):
+                continue
             axes.barh(sites, lengths, left=start, color=PHASE[phase], height=0.74, label=SAYS[phase])
             start = [a + b for a, b in zip(start, lengths, strict=True)]
         axes.invert_yaxis()

@@ -17,6 +17,7 @@ SAYS: Mapping[str, str] = MappingProxyType(
         "pull": "pull (PACS to worker, on the LAN)",
         "model": "model (hub to site)",
         "update": "update (site to hub)",
+        "studies": "studies (site to hub, which trains)",
         "control": "control",
     }
 )
@@ -80,6 +81,8 @@ def stacked(
     below = [0] * len(places)
     for purpose in (p for p in PURPOSES if p in purposes):
         heights = list(amounts(purpose))
+        if not any(heights):
+            continue
         axes.bar(places, heights, bottom=below, color=PURPOSE[purpose], width=0.76, label=SAYS[purpose])
         below = [a + b for a, b in zip(below, heights, strict=True)]
     middle, half = (places[0] + places[-1]) / 2, max(len(places), 4) / 2

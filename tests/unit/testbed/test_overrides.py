@@ -34,6 +34,9 @@ def test_settings_reach_training_keys_and_options() -> None:
         ("test_fraction=1", "expected a number between 0 and 1"),
         ("volume_cache=maybe", "expected true or false"),
         ("clock=fast", "expected emulated or real"),
+        ("mode=central", "expected federated or centralised"),
+        ("curation=maybe", "expected keep, drop or stop"),
+        ("deidentify=1", "expected true or false"),
         ("rounds=3", "'rounds' is not known"),
     ],
 )

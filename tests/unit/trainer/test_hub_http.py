@@ -2,23 +2,33 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import uvicorn
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
+from nodes.pull import Store
+from nodes.pull.parcels import Parcel, parcel
+from nodes.pull.store import Holding
 from trainer import weights
+from trainer.arrived import listed, store_of
 from trainer.config import HubPlace
 from trainer.errors import TransferFailed, UpdateRefused
 from trainer.hub.app import app
-from trainer.hub.desk import Desk
+from trainer.hub.arrivals import Arrivals
+from trainer.hub.desk import Desk, Port
 from trainer.messages import Report, Trouble
 from trainer.worker.calls import Caller
 from trainer.worker.hub_client import HubClient
@@ -39,13 +49,15 @@ class Server(uvicorn.Server):
 
 @dataclass
 class RunningHub:
-    """A hub's desk behind a real server, and who got into trouble."""
+    """A hub's desk behind a real server, and who got into trouble. Studies arrive in `folder`."""
 
+    folder: Path
+    heard: list[str] = field(default_factory=list)
     troubles: list[tuple[str, Trouble]] = field(default_factory=list)
 
     def start(self) -> None:
         self.desk = Desk(SITES, lambda site, trouble: self.troubles.append((site, trouble)))
-        self.sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+        self.sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
         numbers = [one.getsockname()[1] for one in self.sockets]
         self.place = HubPlace(
             place=None,
@@ -53,8 +65,11 @@ class RunningHub:
             control_port=numbers[0],
             model_port=numbers[1],
             update_port=numbers[2],
+            study_port=numbers[3],
         )
-        service = app(self.desk, dict(zip(numbers, ("control", "model", "update"), strict=True)), poll_s=0.3)
+        purposes: tuple[Port, ...] = ("control", "model", "update", "studies")
+        self.arrivals = Arrivals(self.folder, self.heard.append)
+        service = app(self.desk, dict(zip(numbers, purposes, strict=True)), 0.3, self.arrivals)
         config = uvicorn.Config(service, log_config=None, lifespan="off", proxy_headers=False)
         self.server = Server(config)
         self.thread = threading.Thread(target=self._serve)
@@ -81,8 +96,8 @@ class RunningHub:
 
 
 @pytest.fixture
-def hub() -> Iterator[RunningHub]:
-    running = RunningHub()
+def hub(tmp_path: Path) -> Iterator[RunningHub]:
+    running = RunningHub(tmp_path / "arrived")
     running.start()
     yield running
     running.stop()
@@ -143,9 +158,9 @@ def relayed(hub: RunningHub) -> Iterator[Callable[..., HubClient]]:
     relays: list[CuttingRelay] = []
 
     def make(upward: list[int], downward: list[int], deadline_s: float = 60.0) -> HubClient:
-        for port in (hub.place.model_port, hub.place.update_port):
+        for port in (hub.place.model_port, hub.place.update_port, hub.place.study_port):
             relays.append(CuttingRelay(port, LYON, list(upward), list(downward)))
-        ports = {"model_port": relays[0].port, "update_port": relays[1].port}
+        ports = {"model_port": relays[0].port, "update_port": relays[1].port, "study_port": relays[2].port}
         return HubClient(hub.place.model_copy(update=ports), LYON, deadline_s=deadline_s)
 
     yield make
@@ -176,6 +191,59 @@ def test_an_update_whose_transfer_is_cut_goes_on_where_it_stopped(
     assert (hub.desk.updates["lyon"].weights["w"] == model(1)["w"]).all()
     received = hub.now(hub.desk.take_payload)["lyon", "update"][1]
     assert len(update) <= received < len(update) + 40_000  # no part of it came twice, but for what was in flight
+
+
+def instance(number: int, size: int) -> bytes:
+    dataset, written = Dataset(), io.BytesIO()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.4", f"1.2.{number}"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.9", "1.8"
+    dataset.add_new(0x7FE00010, "OW", np.random.default_rng(number).bytes(size))
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dcmwrite(written, dataset, enforce_file_format=True)
+    return written.getvalue()
+
+
+def study(folder: Path) -> Holding:
+    holding = Store(folder).holding("1.9")
+    with holding.stream() as stream:
+        for number in range(5):
+            stream.whole(memoryview(instance(number, 80_000)))
+    return holding
+
+
+def test_a_study_whose_transfer_is_cut_goes_on_where_it_stopped_and_is_what_was_sent(
+    hub: RunningHub, relayed: Callable[..., HubClient], tmp_path: Path
+) -> None:
+    hub.now(hub.desk.order, "send", 1, {"lyon": None})
+    sent = study(tmp_path / "lyon")
+    client = relayed(upward=[150_000, 130_000], downward=[])
+    client.study("1.9", parcel(sent))
+    client.study("1.9", parcel(sent))  # as a worker that was killed before it knew: nothing is kept twice
+    client.close()
+    hub.now(hub.arrivals.close, "lyon")
+    assert listed(hub.folder) == {"lyon": ("1.9",)}
+    came = store_of(hub.folder, "lyon").holding("1.9")
+    assert {one.uid: one.sha256 for one in came.instances} == {one.uid: one.sha256 for one in sent.instances}
+    received = hub.now(hub.desk.take_payload)["lyon", "studies"][1]
+    assert parcel(sent).size <= received < 2 * parcel(sent).size + 40_000
+    assert "lyon" in hub.heard
+
+
+def test_a_study_that_is_not_what_was_announced_or_not_awaited_is_not_kept(
+    hub: RunningHub, lyon: HubClient, tmp_path: Path
+) -> None:
+    sent = parcel(study(tmp_path / "lyon"))
+    with pytest.raises(TransferFailed, match="no study is awaited from lyon"):
+        lyon.study("1.9", sent)
+    hub.now(hub.desk.order, "send", 1, {"lyon": None})
+    damaged = bytearray(b"".join(sent.parts))
+    damaged[-1] ^= 1
+    with pytest.raises(UpdateRefused, match="not what was announced"):
+        lyon.study("1.9", Parcel(sent.name, sent.size, (memoryview(damaged),)))
+    assert len(store_of(hub.folder, "lyon").holding("1.9")) == 0
+    lyon.study("1.9", sent)
+    assert len(store_of(hub.folder, "lyon").holding("1.9")) == 5
 
 
 def test_a_transfer_that_never_gets_through_ends_at_its_deadline(
