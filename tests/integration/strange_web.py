@@ -98,11 +98,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         planes = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
         wanted = [planes[int(number) - 1].tobytes() for number in what.removeprefix("frames/").split(",")]
+        mark = b"--" + self.habits.boundary.encode()
         body = b"".join(
-            b"--abc\r\nContent-Type: application/octet-stream\r\n\r\n" + plane + b"\r\n" for plane in wanted
+            mark + b"\r\nContent-Type: application/octet-stream\r\n\r\n" + plane + b"\r\n" for plane in wanted
         )
         kind = 'multipart/related; type="application/octet-stream"; boundary=abc'
-        self._answer(200, kind, body + b"--abc--\r\n")
+        self._answer(200, kind, body + mark + b"--\r\n")
 
     def _retrieve(self, path: str) -> None:
         habits = self.habits
