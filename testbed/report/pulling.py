@@ -41,12 +41,8 @@ def _row(facts: Facts, sites: Sequence[Site], pulls: Sequence[Pull]) -> tuple[Ce
     fetched = [pull.fetched for pull in pulls]
     ways = Counter(one.way for one in fetched)
     wire = sum(facts.by_site[site.name].get("pull", 0) for site in sites)
-    cells = (
-        sites[0].pacs.profile,
-        sites[0].pacs.flavour,
-        str(len(sites)),
-        str(len(fetched)),
-        ", ".join(way if len(ways) == 1 else f"{way} {count}" for way, count in ways.most_common()),
+    taken = ", ".join(way if len(ways) == 1 else f"{way} {count}" for way, count in ways.most_common())
+    figures = (
         seconds(statistics.median(one.seconds for one in fetched)),
         seconds(_second_a_megabyte(pulls)),
         octets(sum(one.rx + one.tx for one in fetched) / len(fetched)),
@@ -55,7 +51,15 @@ def _row(facts: Facts, sites: Sequence[Site], pulls: Sequence[Pull]) -> tuple[Ce
         str(sum(one.doubled for one in fetched)),
     )
     why = Counter(one.why for one in fetched).most_common(1)[0][0]
-    return (*(Cell(text) for text in cells), Cell(why, "wrap faint"))
+    return (
+        Cell(sites[0].pacs.profile),
+        Cell(sites[0].pacs.flavour, "left"),
+        Cell(str(len(sites))),
+        Cell(str(len(fetched))),
+        Cell(taken, "left"),
+        *(Cell(figure) for figure in figures),
+        Cell(why, "wrap faint"),
+    )
 
 
 def _second_a_megabyte(pulls: Sequence[Pull]) -> float:
