@@ -40,6 +40,7 @@ NAMES = (
     "import",
     "deidentify",
     "fill",
+    "image",
     "demo",
     "completion",
 )

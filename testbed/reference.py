@@ -37,20 +37,25 @@ it). The shell completes commands, options, worlds, places and runs: see [comple
 
 def page() -> str:
     """The whole page, as Markdown."""
-    return "\n".join([HEAD, *(_section(name) for name in NAMES)])
+    top = commands.make_context("testbed", [NAMES[0]], resilient_parsing=True)
+    return "\n".join([HEAD, *(section for name in NAMES for section in _sections(commands, top, name))])
 
 
-def _section(name: str) -> str:
-    top = commands.make_context("testbed", [name], resilient_parsing=True)
-    command = commands.get_command(top, name)
-    if not isinstance(command, Command):
-        raise TypeError(f"testbed.commands.{name} exports no Command")
+def _sections(group: click.Group, parent: click.Context, name: str) -> Iterator[str]:
+    """A command's section, or that of a group and then those of its commands."""
+    command = group.get_command(parent, name)
+    if not isinstance(command, Command | click.Group):
+        raise TypeError(f"{parent.command_path} {name} is no Command")
     ctx = click.Context(
-        command, info_name=name, parent=top, terminal_width=WIDTH, max_content_width=WIDTH, show_default=True
+        command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH, show_default=True
     )
+    title = ctx.command_path.removeprefix("testbed ")
     variables = ", ".join(f"`{variable}`" for variable in _variables(ctx))
     said = f"\nEnvironment: {variables}\n" if variables else ""
-    return f"## {name}\n\n```text\n{command.get_help(ctx)}\n```\n{said}"
+    yield f"## {title}\n\n```text\n{command.get_help(ctx)}\n```\n{said}"
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(ctx):
+            yield from _sections(command, ctx, inner)
 
 
 def _variables(ctx: click.Context) -> Iterator[str]:

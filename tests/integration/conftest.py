@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from image_builds import Build
 from networks import LINKS, make_site, make_topology, quiet
 
+from emulator.images import Image
 from emulator.worlds import World
 
 
@@ -43,3 +45,25 @@ def at(network: World) -> Callable[..., str]:
         return output
 
     return run
+
+
+@pytest.fixture(scope="session")
+def image_home(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `$TESTBED_HOME` whose images outlive a run of the tests: the key of each says whether it is right."""
+    if pytestconfig.cache is None:
+        pytest.skip("pytest's cache is switched off, and images are built into it")
+    home = tmp_path_factory.mktemp("images")
+    (home / "cache").mkdir()
+    (home / "cache" / "images").symlink_to(pytestconfig.cache.mkdir("images"))
+    return home
+
+
+@pytest.fixture(scope="session")
+def build(image_home: Path) -> Build:
+    """debian-12, built for all tests: killed in the middle, and built to its end."""
+    return Build.of("debian-12", image_home)
+
+
+@pytest.fixture(scope="session")
+def image(build: Build) -> Image:
+    return build.image

@@ -280,6 +280,8 @@ SCRIPTS = (
     "dev",
     *(f"ansible/roles/host/files/{name}.sh" for name in BUILDS),
     "ansible/roles/packages/files/survey.sh",
+    "ansible/roles/guest/files/kernel.sh",
+    "ansible/roles/guest/files/sshd",
 )
 
 
