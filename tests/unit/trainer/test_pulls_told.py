@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -11,26 +12,20 @@ import numpy as np
 import pytest
 
 from emulator.topology.resolved import Curation
-from nodes.endpoints import Endpoint
 from nodes.errors import PullFailed
 from nodes.fetched import Fetched
 from trainer.clock import stage
 from trainer.clock.gate import Stage
-from trainer.config import SitePlace
+from trainer.held_out import split
 from trainer.tasks.registry import Sample
+from trainer.worker.shelf import Shelf
 from trainer.worker.studies import Studies
 
 
 class Archive:
-    """A task, and the source of its samples: study 1.2 can't be had, and one of the list can't be asked for."""
+    """A source of samples: study 1.2 can't be had, and one of the list can't be asked for."""
 
-    classes = ("all",)
-    view = "archive-1"
-    shape = (1, 1, 1, 1)
     odd: tuple[str, ...] = ()
-
-    def source(self, *_: object) -> Self:
-        return self
 
     def __enter__(self) -> Self:
         return self
@@ -51,8 +46,8 @@ class Archive:
 
 
 def studies(archive: Archive, tmp_path: Path, curation: Curation | None = None) -> Studies:
-    place = SitePlace(name="lyon", place=None, endpoint=Endpoint("lyon", "h", None, None), cache_folder=tmp_path)
-    return Studies(archive, place, keep=True, curation=curation)  # type: ignore[arg-type]  # as far as it is asked
+    divide = partial(split, test_fraction=0.5, seed=1, site="lyon")
+    return Studies("lyon", lambda: archive, Shelf(tmp_path), divide, curation)
 
 
 def test_a_study_that_fails_is_told_beside_those_that_came(tmp_path: Path) -> None:
