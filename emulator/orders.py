@@ -48,6 +48,16 @@ class Cable:
 
 
 @dataclass(frozen=True)
+class Move:
+    """An interface that goes to another place, and what it is called there."""
+
+    name: str
+    far_place: str
+    called: str
+    kind: str = "move"
+
+
+@dataclass(frozen=True)
 class Isolation:
     """A bridge's port that sees no other isolated one, learns nothing and is flooded with nothing."""
 
@@ -104,4 +114,4 @@ class Forward:
     kind: str = "forward"
 
 
-Order = Change | Bridge | Cable | Isolation | Removal | Address | Route | Neighbour | Forward
+Order = Change | Bridge | Cable | Move | Isolation | Removal | Address | Route | Neighbour | Forward

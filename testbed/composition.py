@@ -1,16 +1,18 @@
 """Puts the packages below together: a topology's words, its cohorts, its services, its world."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from emulator import machines, toxics, traffic
 from emulator import topology as topologies
-from emulator import toxics, traffic
 from emulator.errors import WrongInput
+from emulator.images.definitions import names as images
 from emulator.places import Service
-from emulator.topology import Known, Topology
+from emulator.topology import Known, MachineKind, Topology
 from emulator.topology.fields import LONGEST_NAME, is_name
+from emulator.topology.machine import guest
 from emulator.topology.words import Stock
 from emulator.worlds import Changes, Early, World, changes, home
 from nodes import cohorts, imports, warehouse
@@ -40,13 +42,26 @@ def known() -> Known:
         algorithms=frozenset(algorithms.names()),
         cohorts={name: Stock(found.content, found.labels) for name, found in imports.listed(home()).items()},
         options={name: flavours.get(name).form for name in flavours.names()},
+        images=frozenset(images()),
+        on_vm=frozenset({"orthanc"}),
     )
 
 
 def read(path: Path) -> Topology:
     """The topology in a file, checked. Raises `TopologyErrors` with all that is wrong in it."""
     stock = [(name, found.content, sorted(found.labels.items())) for name, found in imports.listed(home()).items()]
-    return readings.read(path, stock, cache() / "topologies", lambda file: topologies.load(file, known()))
+    return readings.read(
+        path, [*stock, sorted(images())], cache() / "topologies", lambda file: topologies.load(file, known())
+    )
+
+
+def on_machines(topology: Topology, kind: MachineKind | None) -> Topology:
+    """The topology with every PACS on one kind of machine (None: as it says itself)."""
+    if kind is None:
+        return topology
+    of_vm = {site.name: site.guest or guest() for site in topology.sites} if kind == "vm" else {}
+    sites = tuple(replace(site, machine=kind, guest=of_vm.get(site.name)) for site in topology.sites)
+    return replace(topology, sites=sites)
 
 
 def world_name(name: str) -> str:
@@ -92,7 +107,7 @@ def _prove(topology: Topology, name: str, wan: str | None) -> None:
         World.prove(wan)
     toxics.servers(topology)
     traffic.prove(topology)
-    services(topology, dict.fromkeys(site.name for site in topology.sites))
+    machines.refuse(topology.sites, services(topology, dict.fromkeys(site.name for site in topology.sites)))
 
 
 def planned(topology: Topology, name: str) -> Plan:

@@ -11,6 +11,7 @@ import psutil
 
 from emulator import toxics, traffic, wan
 from emulator.errors import NAMESPACES_ADVICE, CannotHere, Fell
+from emulator.machines.vm import accelerator, hypervisor
 from emulator.topology import Cohort, Compute, Direction, Link, Pacs, Site
 from emulator.worlds import capacity, home
 from nodes.pacs import flavours
@@ -26,11 +27,6 @@ EXTRAS = (
     ("tshark", "tshark", "an independent count of a site's bytes; the tests use it"),
     (traffic.PROGRAM, "mgen", "background traffic; topologies with `traffic` need it"),
     ("iperf3", "iperf3", "`testbed check` measures links by it"),
-    (
-        "qemu-system-x86_64",
-        "qemu-system-x86",
-        "sites on virtual machines, which this version does not have yet",
-    ),
 )
 MEMORY_BYTES = 2e9
 DISK_BYTES = 5e9
@@ -54,7 +50,8 @@ def examine() -> Iterator[Check]:
     yield _router()
     yield from _pacs()
     yield from (_tool(*tool) for tool in TOOLS)
-    yield _machines()
+    yield _virtual_machines()
+    yield _kvm()
     yield from (_extra(*extra) for extra in EXTRAS)
     yield _toxiproxy()
     yield _memory()
@@ -147,14 +144,28 @@ def _toxiproxy() -> Check:
     return Check(toxics.PROGRAM, True, False, program)
 
 
-def _machines() -> Check:
+def _virtual_machines() -> Check:
+    """QEMU, libvirt and its library; an image is made when the first topology asks for it."""
+    try:
+        hypervisor.prove()
+    except CannotHere as error:
+        return Check("virtual machines", False, False, str(error), hypervisor.ADVICE)
+    return Check("virtual machines", True, False, f"{accelerator.qemu_version()}, libvirt")
+
+
+def _kvm() -> Check:
     """The device alone proves nothing: some machines offer one on which guests hang, so booting decides."""
-    device = Path("/dev/kvm")
-    if not device.exists():
-        return Check("KVM", False, False, "no /dev/kvm: virtual machines would run by emulation (TCG)")
-    if not os.access(device, os.R_OK | os.W_OK):
+    if not Path("/dev/kvm").exists():
+        return Check("KVM", False, False, "no /dev/kvm: virtual machines run by emulation (TCG)")
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return Check("KVM", False, False, "/dev/kvm is not open to this user", "join the group kvm")
-    return Check("KVM", True, False, "/dev/kvm opens; whether guests really boot on it, only booting tells")
+    found = accelerator.known(home() / "cache")
+    if found is None:
+        return Check(
+            "KVM", False, False, "/dev/kvm opens; the first virtual machine will tell whether guests boot on it"
+        )
+    said = "guests boot on it" if found == "kvm" else "guests hang on it: virtual machines run by emulation (TCG)"
+    return Check("KVM", found == "kvm", False, f"{said}; tried here")
 
 
 def _memory() -> Check:

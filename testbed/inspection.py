@@ -89,6 +89,7 @@ def _site(
         "name": site.name,
         "group": site.group,
         "machine": site.machine,
+        **({"guest": told} if (told := world.machines.told(site)) else {}),
         "state": "up" if pacs["answers"] else "silent" if runs else "fallen",
         "address": pacs_address(site.index),
         "pacs": pacs,

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from emulator.errors import WrongInput
 from testbed.completion import complete_runs, complete_worlds
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -47,3 +48,10 @@ def topology_argument(function: Decorated) -> Decorated:
     """`TOPOLOGY`: an existing file."""
     kind = click.Path(exists=True, dir_okay=False, path_type=Path)
     return click.argument("topology", type=kind)(function)
+
+
+def world_and_site(words: Sequence[str]) -> tuple[str | None, str]:
+    """`[WORLD] SITE`: a world's name, or None for the only one that is up, and a site's. Raises `WrongInput`."""
+    if not 1 <= len(words) <= 2:
+        raise WrongInput(f"a site is wanted: [WORLD] SITE; found '{' '.join(words) or 'nothing'}'")
+    return (words[0] if len(words) == 2 else None), words[-1]

@@ -19,8 +19,8 @@ from emulator.fidelity.asked import Asked, asked
 from emulator.fidelity.links import Measured
 from emulator.fidelity.queues import Way
 from emulator.fidelity.rates import Rate, Server
+from emulator.machines import Progress
 from emulator.places import CONTROL_PORT, HUB_ADDRESS, PROBE_PORTS
-from emulator.worlds.build import Progress
 from emulator.worlds.world import World
 
 KEPT = "check.json"

@@ -110,6 +110,11 @@ def _cable(order: Order, far_place: int) -> Message:
     )
 
 
+def _move(order: Order, far_place: int) -> Message:
+    named = _number(_IFLA_NET_NS_FD, far_place) + _text(_IFLA_IFNAME, order["called"])
+    return _NEWLINK, 0, _interface(_socket.if_nametoindex(order["name"])) + named
+
+
 def _isolation(order: Order, _far: int) -> Message:
     data = b"".join(_attribute(kind, bytes([value])) for kind, value in _ISOLATION.items())
     port = _nested(_IFLA_LINKINFO, _text(_INFO_SLAVE_KIND, "bridge"), _nested(_INFO_SLAVE_DATA, data))
@@ -152,11 +157,12 @@ def _forward(order: Order, _far: int) -> Message:
     return _NEWNEIGH, _CREATE | _REPLACE, head + _attribute(_NDA_LLADDR, _mac(order["mac"]))
 
 
-# An order, and for a cable the descriptor of its far end's network or -1 → what to send.
+# An order, and for a cable or a move the descriptor of the far place's network or -1 → what to send.
 _ENCODERS: dict[str, Callable[[Order, int], Message]] = {
     "bridge": _bridge,
     "cable": _cable,
     "change": _change,
+    "move": _move,
     "isolation": _isolation,
     "removal": _removal,
     "address": _address,

@@ -3,12 +3,10 @@
 from typing import Literal
 
 from emulator.topology.document import ClassShares
-from emulator.topology.resolved import MachineKind
 
 HUB_LINK = "datacentre"
 SITE_LINK = "chu-fibre"
 PACS = "orthanc"
-MACHINE: MachineKind = "namespace"
 STUDIES = 30
 CLASSES = ClassShares(control=0.4, mci=0.3, ad=0.3)
 SCANNER = "3T"

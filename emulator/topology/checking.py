@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from emulator.topology import builtin, naming, options, profiles, sharing, toxics, wording
+from emulator.topology import builtin, machine, naming, options, profiles, sharing, toxics, wording
 from emulator.topology.document import WAREHOUSE, Document
 from emulator.topology.forms import Form
 from emulator.topology.links import FourStateLoss, LinkDocument
@@ -30,7 +30,7 @@ def check(tree: Node, known: Known) -> tuple[Document | None, list[Problem]]:
         problems += wording.problems(details, tree, words)
         return None, problems + _empty(tree, problems, words)
     problems += [*_empty(tree, problems, words), *_unsettled(document, tree, words), *_uncombinable(document, tree)]
-    problems += _short_of_studies(document, tree, words)
+    problems += [*_short_of_studies(document, tree, words), *_not_on_machines(document, tree, words)]
     return (None if problems else document), problems
 
 
@@ -120,6 +120,23 @@ def _short_of_studies(document: Document, tree: Node, words: Words) -> Iterator[
             expected = f"no more than what is left of '{source(entry, document)}': {short.left}"
             advised = "ask for less, import more, or take other shares of the classes"
             yield Problem.told(node.position, f"site '{short.site}' with {short.asked} studies", expected, advised)
+
+
+def _not_on_machines(document: Document, tree: Node, words: Words) -> Iterator[Problem]:
+    """PACS that their sites' machines can't run."""
+    sites = child(tree, "sites")
+    for entry, node in zip(document.sites, sites.items if isinstance(sites, Items) else (), strict=True):
+        kind, _ = machine.resolved(entry.machine, document.defaults.machine)
+        profile = entry.pacs or document.defaults.pacs or builtin.PACS
+        declared = document.pacs.get(profile)
+        flavour = declared.flavour if declared else profile
+        if kind == "vm" and flavour not in words.on_vm:
+            position = (child(node, "machine") or child(node, "pacs") or node).position
+            expected = f"a PACS that a virtual machine can run: {', '.join(sorted(words.on_vm)) or 'none'}"
+            told = Problem.told(
+                position, f"machine: vm with the PACS flavour '{flavour}'", expected, "or machine: namespace"
+            )
+            yield told.within(f"site '{entry.name or entry.group}'")
 
 
 def _uncombinable(document: Document, tree: Node) -> Iterator[Problem]:

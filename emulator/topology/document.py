@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, Tag, model_validator
 from emulator.topology.fields import LONGEST_NAME, Measured, Name, Number, Whole, Word, refusal
 from emulator.topology.forms import Form, choice, either
 from emulator.topology.links import LinkDocument, Share
+from emulator.topology.machine import Machine
 from emulator.topology.naming import MOST_SITES, longest_group
 from emulator.topology.policy import PolicyDocument
 from emulator.topology.toxics import ToxicDocument
@@ -203,7 +204,7 @@ class SiteSettings(Form):
 
     link: LinkName | None = Field(default=None, description="the profile of its access link")
     pacs: PacsName | None = Field(default=None, description="the profile of its PACS")
-    machine: Literal["namespace", "vm"] | None = Field(default=None, description="what its PACS runs on")
+    machine: Machine | None = Field(default=None, description="what its PACS runs on")
     cohort: CohortDocument = Field(default_factory=CohortDocument)
     compute: ComputeDocument = Field(default_factory=ComputeDocument)
     region: Annotated[str, Word("a region", "regions")] | None = Field(

@@ -156,7 +156,9 @@ class Word(_Kind):
     """A word that is defined elsewhere: in the document, or by what this version offers (see `Words`)."""
 
     what: str
-    of: Literal["links", "pacs", "regions", "flavours", "scanners", "tasks", "algorithms", "cohorts", "places", "ends"]
+    of: Literal[
+        "links", "pacs", "regions", "flavours", "scanners", "tasks", "algorithms", "cohorts", "places", "ends", "images"
+    ]
 
     def check(self, value: Any, words: Words | None) -> str:
         known = getattr(words, self.of)

@@ -32,6 +32,7 @@ def schema(known: Known) -> Schema:
         "tasks": sorted(known.tasks),
         "algorithms": sorted(known.algorithms),
         "cohorts": sorted(known.cohorts),
+        "images": sorted(known.images),
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "PACS testbed topology"}
     named = _with_words(_with_options(known), words)

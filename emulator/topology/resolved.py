@@ -254,6 +254,29 @@ Toxic = StreamToxic | DownToxic
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A virtual machine's own disk. What is None is as fast as the host's; `iops` counts reads and writes together."""
+
+    size_bytes: int
+    read_bps: int | None = None
+    write_bps: int | None = None
+    iops: int | None = None
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A virtual machine. `image` is known to `emulator.images`; `cpu` is the share of one of the host's processors that
+    it may use (None: all that it gets).
+    """
+
+    image: str
+    vcpus: int
+    memory_bytes: int
+    disk: Disk
+    cpu: float | None = None
+
+
+@dataclass(frozen=True)
 class Site:
     """One hospital. `index` counts from 1 in the order of the document and decides its addresses."""
 
@@ -267,6 +290,8 @@ class Site:
     compute: Compute
     region: str | None = None
     toxics: tuple[Toxic, ...] = ()
+    guest: Guest | None = None
+    """Of a site whose machine is a `vm`."""
 
 
 @dataclass(frozen=True)

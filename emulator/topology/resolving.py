@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from emulator.places import DICOMWEB_PORT, STUDY_PORT
-from emulator.topology import builtin, drawing, policy, profiles, sharing, traffic
+from emulator.topology import builtin, drawing, machine, policy, profiles, sharing, traffic
 from emulator.topology.document import (
     WAREHOUSE,
     ClassShares,
@@ -123,17 +123,19 @@ def names(entry: SiteDocument) -> Sequence[str]:
 
 def _site(index: int, name: str, entry: SiteDocument, document: Document, delays: Mapping[str, Delays]) -> Site:
     defaults = document.defaults
+    kind, guest = machine.resolved(entry.machine, defaults.machine)
     return Site(
         index=index,
         name=name,
         group=entry.group or name,
-        machine=_first(entry.machine, defaults.machine, builtin.MACHINE),
+        machine=kind,
         link=_link(_first(entry.link, defaults.link, builtin.SITE_LINK), document, delays),
         pacs=_pacs(_first(entry.pacs, defaults.pacs, builtin.PACS), document),
         cohort=_cohort(name, document.seed, (entry.cohort, defaults.cohort)),
         compute=_compute(entry.compute, defaults.compute),
         region=entry.region or defaults.region,
         toxics=tuple(toxic.resolved() for toxic in _first(entry.toxics, defaults.toxics, [])),
+        guest=guest,
     )
 
 

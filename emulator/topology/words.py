@@ -33,11 +33,11 @@ class Stock:
 
 @dataclass(frozen=True)
 class Known:
-    """What the packages above offer: PACS flavours, scanner profiles, tasks and algorithms, and imported cohorts, by
-    name.
+    """What the packages above offer: PACS flavours, scanner profiles, tasks and algorithms, imported cohorts, and
+    images of guests, by name.
 
     `options` are the forms of the options of PACS profiles, by flavour; those of a flavour without a form are not
-    looked at.
+    looked at. `on_vm` are the flavours that a virtual machine can run.
     """
 
     flavours: frozenset[str]
@@ -46,6 +46,8 @@ class Known:
     algorithms: frozenset[str]
     cohorts: Mapping[str, Stock] = field(default_factory=dict)
     options: "Mapping[str, type[Form]]" = field(default_factory=dict, kw_only=True)
+    images: frozenset[str] = field(default=frozenset(), kw_only=True)
+    on_vm: frozenset[str] = field(default=frozenset(), kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,9 @@ from typing import BinaryIO
 
 from emulator.errors import NAMESPACES_ADVICE, CannotHere, WrongState
 from emulator.inside.init import AGENT_SOCKET, HOSTS
+from emulator.machines.layers import forget_layer
 from emulator.reach import Agent
-from emulator.worlds.record import WorldRecord, forget_layer
+from emulator.worlds.record import WorldRecord
 
 _START = Path(__file__).parent.parent / "inside" / "start.py"
 _COMPLETE = b"\n"

@@ -1,22 +1,21 @@
 """Doing what a plan says to a world: places, cables, queues, policy, services."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from emulator import distributions, duplicates, ledger, policy, shaping, wiring
 from emulator.errors import Fell
-from emulator.machines import Machine, machine_of
-from emulator.machines.namespace import NamespaceMachine
+from emulator.machines import Ground, Machine, Placed, Progress, machine_of, machine_under
 from emulator.places import Service, pacs_address
 from emulator.reach import Agent
 from emulator.topology.resolved import Site, Topology
 from emulator.wan import WanKernel
 from emulator.wan.router import Router
-from emulator.worlds.record import by_name, forget_layer, service_folder, write_files
+from emulator.worlds.home import home
+from emulator.worlds.record import by_name, service_folder
 
-Progress = Callable[[str, int, int], None]
-
+T = TypeVar("T")
 _SITES_AT_ONCE = 50  # few messages: while servers start, each answer waits for its turn on a processor
 _SITES_A_MESSAGE = 100
 _ANSWER_S = 120.0
@@ -31,6 +30,7 @@ class Builder:
         self._kernel = kernel
         self._router = Router(folder, agent, kernel)
         self._progress = progress
+        self._ground = Ground(folder, home() / "cache", agent, progress)
 
     def _router_folder(self) -> str:
         folder = self._folder / "router"
@@ -44,6 +44,11 @@ class Builder:
         self._agent.configure(self._kernel.cable())
         self._kernel.start(self._agent, self._router_folder())
         self._agent.configure([wiring.uplinks([(0, "hub")]), wiring.hub()])
+
+    def prepare(self, sites: Sequence[Site]) -> None:
+        """Let machines begin with what takes time and needs none of the sites."""
+        for machine, its in _by_kind((machine_of(site), site) for site in sites):
+            machine.prepare(self._ground, its)
 
     def add_sites(self, sites: Sequence[Site], services: Sequence[Service], topology: Topology) -> None:
         """Build sites, many at once, and start their services, which need not answer yet.
@@ -78,9 +83,9 @@ class Builder:
         """Take sites away; their services are stopped together, since each may take seconds."""
         names = {site.name for site in sites}
         leaving = [service for service in services if service.site in names]
-        self.stop(leaving)
-        for service in leaving:
-            forget_layer(service_folder(self._folder, service.name))
+        self.stop(leaving, sites)
+        for placed in self._placed(leaving, sites):
+            machine_under(placed).forget(placed)
         for site in sites:
             self._agent.configure([wiring.forget_uplink(site.index)])
             self._agent.remove_places([*wiring.places(site), *machine_of(site).places(site)])
@@ -109,50 +114,50 @@ class Builder:
 
     def restart(self, services: Sequence[Service], before: Sequence[Service], sites: Sequence[Site]) -> None:
         """Stop services, where they run, and start them as they are wanted now; changed ones on a fresh layer."""
-        self.stop([service for service in before if service.name in by_name(services)])
-        for service in services:
-            if service not in before:
-                forget_layer(service_folder(self._folder, service.name))
+        self.stop([service for service in before if service.name in by_name(services)], sites)
+        for placed in self._placed([service for service in services if service not in before], sites):
+            machine_under(placed).forget(placed)
         self._launch(services, sites)
 
     def wait(self, services: Sequence[Service], sites: Sequence[Site]) -> None:
         """Wait until every service answers."""
-        at = {site.name: site for site in sites}
-        for done, service in enumerate(services, 1):
-            self._await(service, at[service.site].index if service.site in at else 0)
+        for done, placed in enumerate(self._placed(services, sites), 1):
+            self._await(placed)
             self._progress("PACS answering", done, len(services))
 
-    def _launch(self, services: Sequence[Service], sites: Sequence[Site]) -> None:
-        """Write services' files and start them, each kind of machine all that are its own."""
-        machines: dict[str, Machine] = {"hub": NamespaceMachine(), **{site.name: machine_of(site) for site in sites}}
-        of_kind: dict[str, list[tuple[Service, str]]] = {machine.kind: [] for machine in machines.values()}
-        for service in services:
-            folder = service_folder(self._folder, service.name)
-            write_files(folder, service)
-            of_kind[machines[service.site].kind].append((service, str(folder)))
-        for machine in {machine.kind: machine for machine in machines.values()}.values():
-            machine.start(self._agent, of_kind[machine.kind])
+    def _placed(self, services: Sequence[Service], sites: Sequence[Site]) -> list[Placed]:
+        at = {site.name: site for site in sites}
+        return [Placed(one, service_folder(self._folder, one.name), at.get(one.site)) for one in services]
 
-    def _await(self, service: Service, index: int) -> None:
-        folder = service_folder(self._folder, service.name)
+    def _launch(self, services: Sequence[Service], sites: Sequence[Site]) -> None:
+        """Start services, each kind of machine all that are its own."""
+        for machine, placed in _by_kind((machine_under(one), one) for one in self._placed(services, sites)):
+            machine.start(self._ground, placed)
+
+    def _await(self, placed: Placed) -> None:
+        service, machine = placed.service, machine_under(placed)
         try:
             self._agent.wait_ready(
-                service.place,
-                pacs_address(index),
+                machine.seen_from(service.place),
+                pacs_address(placed.site.index if placed.site else 0),
                 service.ready_port,
                 service.ready_path,
                 _ANSWER_S,
-                str(folder),
+                str(placed.folder),
             )
         except Fell as error:
-            last = (folder / "log").read_text(errors="replace").splitlines()[-15:]
-            raise Fell(f"{service.name} at {service.place} did not come up: {error}\n" + "\n".join(last)) from error
+            last = machine.log(self._ground, placed)
+            raise Fell(f"{service.name} at {service.place} did not come up: {error}\n{last}") from error
 
-    def stop(self, services: Sequence[Service]) -> None:
-        folders = [service_folder(self._folder, service.name) for service in services]
-        overlays = [
-            service.overlay.target.replace("@FOLDER@", str(folder))
-            for service, folder in zip(services, folders, strict=True)
-            if service.overlay
-        ]
-        self._agent.stop([str(folder) for folder in folders], overlays)
+    def stop(self, services: Sequence[Service], sites: Sequence[Site] = ()) -> None:
+        """Stop services, each kind of machine all that are its own; those of no site of these stand at the hub."""
+        for machine, placed in _by_kind((machine_under(one), one) for one in self._placed(services, sites)):
+            machine.stop(self._ground, placed)
+
+
+def _by_kind(pairs: Iterable[tuple[Machine, T]]) -> Iterable[tuple[Machine, list[T]]]:
+    """Things by the kind of their machine: namespaces, which take no time, first."""
+    found: dict[str, tuple[Machine, list[T]]] = {}
+    for machine, thing in pairs:
+        found.setdefault(machine.kind, (machine, []))[1].append(thing)
+    return [found[kind] for kind in sorted(found)]

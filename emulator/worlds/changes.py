@@ -35,8 +35,8 @@ class Changes:
         return self != Changes((), (), (), (), (), False, False, False, (), (), False)
 
 
-def _place(site: Site) -> tuple[int, str]:
-    return site.index, site.machine
+def _place(site: Site) -> tuple[object, ...]:
+    return site.index, site.machine, site.guest
 
 
 def _tree(topology: Topology) -> tuple[tuple[str, ...], tuple[tuple[int, str | None], ...]]:

@@ -1,7 +1,6 @@
 """What is kept of a world: its topology, its services, its init's process."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -88,21 +87,6 @@ def keep_names(folder: Path, topology: Topology) -> None:
 
 def service_folder(folder: Path, name: str) -> Path:
     return folder / "services" / name.replace("/", ".")
-
-
-def forget_layer(folder: Path) -> None:
-    """Remove what a service has written over its storage. An overlay leaves a folder without permission bits behind."""
-    if (folder / "work" / "work").exists():
-        (folder / "work" / "work").chmod(0o700)
-    for layer in (folder / "upper", folder / "work"):
-        shutil.rmtree(layer, ignore_errors=True)
-
-
-def write_files(folder: Path, service: Service) -> None:
-    """Write a service's own files, with their place in them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in service.files:
-        (folder / name).write_text(content.replace("@FOLDER@", str(folder)))
 
 
 def boot() -> str:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from emulator import toxics
 from emulator.errors import Fell, WrongInput
+from emulator.machines import Progress
+from emulator.machines.layers import write_files
 from emulator.reach import Agent, Launch
 from emulator.topology.resolved import Site, Toxic
 from emulator.toxics.api import Toxiproxy, differences
-from emulator.worlds.build import Progress
-from emulator.worlds.record import service_folder, write_files
+from emulator.worlds.record import service_folder
 from emulator.worlds.transport import PlaceTransport
 
 _HANDS = 4

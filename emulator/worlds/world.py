@@ -14,21 +14,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from emulator import events, policy, toxics, traffic
+from emulator import events, machines, policy, toxics, traffic
 from emulator import wan as kernels
 from emulator.errors import CannotHere, Fell, WorldBusy, WrongInput, WrongState
 from emulator.inside.init import AGENT_SOCKET
-from emulator.machines import machine_of
+from emulator.machines import Progress
 from emulator.places import Service
 from emulator.reach import Agent, Attached
 from emulator.topology.resolved import Change, Flow, Link, Site, Topology, Toxic
 from emulator.wiring import MOST_SITES
 from emulator.worlds import birth, playing
-from emulator.worlds.build import Builder, Progress
+from emulator.worlds.build import Builder
 from emulator.worlds.changes import Changes, changes
 from emulator.worlds.early import Early
 from emulator.worlds.home import home, locked, world_folder
 from emulator.worlds.links import Links, forget_changes
+from emulator.worlds.machines import Machines
 from emulator.worlds.record import (
     State,
     WorldEntry,
@@ -64,6 +65,11 @@ class World:
     @property
     def name(self) -> str:
         return self.record.name
+
+    @property
+    def machines(self) -> Machines:
+        """What its PACS run on."""
+        return Machines(self.folder, self.topology, self.record, self._agent)
 
     @property
     def state(self) -> State:
@@ -148,7 +154,7 @@ class World:
         began = time.monotonic()
         kernel = kernels.choose(wan)
         topology = kernel.fitted(topology)
-        _refuse_impossible(topology)
+        _refuse_impossible(topology, services)
         folder = world_folder(name)
         _clear(folder)
         begun = early.take() if early else None
@@ -166,6 +172,7 @@ class World:
                 builder = Builder(folder, agent, kernel, progress)
                 if begun is None:
                     builder.begin()
+                builder.prepare(topology.sites)
                 with ThreadPoolExecutor(1) as beside:  # the router takes its queues before the servers want its turn
                     shaped = beside.submit(builder.shape, topology, "new")
                     builder.add_sites(topology.sites, services, topology)
@@ -238,7 +245,7 @@ class World:
         plan = self._planned(topology, services)
         if not plan.any:
             return
-        _refuse_impossible(topology)
+        _refuse_impossible(topology, services)
         began = time.monotonic()
         kernel = kernels.choose(self.record.wan)
         self.record = replace(self.record, state="changing").write(self.folder)
@@ -248,6 +255,7 @@ class World:
         asked = by_name(services)
         flows = self._traffic()
         flows.stop([one for one in traffic.generators(self.topology) if one.name in plan.quiet])
+        builder.prepare([new[n] for n in plan.add])
         builder.remove_sites([old[n] for n in plan.remove], self.record.services)
         fresh = [service for service in services if service.site in plan.add]
         builder.add_sites([new[n] for n in plan.add], fresh, topology)
@@ -332,22 +340,23 @@ class World:
         given = ((stdin, sys.__stdin__), (stdout, sys.__stdout__), (stderr, sys.__stderr__))
         with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 - also stands in for a stream that is closed
             fds = [_descriptor(stream, own, nothing) for stream, own in given]
-            return self._agent.run(self._known(place), argv, env or {}, cwd, (fds[0], fds[1], fds[2]))
+            there, called = self.machines.command(self._known(place), argv)
+            return self._agent.run(there, called, env or {}, cwd, (fds[0], fds[1], fds[2]))
 
     def output(self, place: str, argv: Sequence[str]) -> tuple[int, str]:
         """Run a short program at a place: its exit code and what it printed."""
-        return self._agent.output(self._known(place), argv)
+        return self._agent.output(*self.machines.command(self._known(place), argv))
 
     def connect(self, place: str, host: str, port: int, timeout_s: float = 5.0) -> socket.socket:
         """A TCP connection made from inside a place. Raises `Fell`. Thread-safe."""
-        return self._agent.connect(self._known(place), host, port, timeout_s)
+        return self._agent.connect(self.machines.seen_from(self._known(place)), host, port, timeout_s)
 
     def transport(self, place: str, tls: "SSLContext | None" = None) -> "HTTPTransport":
         """For httpx clients: requests go out from inside a place."""
         from emulator.worlds.transport import PlaceTransport  # httpx takes 60 ms to import, which `up` has no use for
 
-        self._known(place)
-        return PlaceTransport(lambda host, port, timeout_s: self._agent.connect(place, host, port, timeout_s), tls)
+        there = self.machines.seen_from(self._known(place))
+        return PlaceTransport(lambda host, port, timeout_s: self._agent.connect(there, host, port, timeout_s), tls)
 
     def _poisoner(self) -> "Poisoner":
         from emulator.worlds.toxics import Poisoner  # it speaks HTTP, and httpx takes 80 ms to import
@@ -431,13 +440,12 @@ def _clear(folder: Path) -> None:
     birth.erase(folder)
 
 
-def _refuse_impossible(topology: Topology) -> None:
+def _refuse_impossible(topology: Topology, services: Sequence[Service]) -> None:
     if len(topology.sites) > MOST_SITES:
         raise CannotHere(f"{len(topology.sites)} sites; one world has at most {MOST_SITES}: its WAN is one bridge")
     traffic.prove(topology)
     toxics.servers(topology)
-    for site in topology.sites:
-        machine_of(site)
+    machines.refuse(topology.sites, services)
 
 
 def _the_only_one() -> str:

@@ -86,7 +86,7 @@ def _row(site: Mapping[str, Any]) -> list[str | Text]:
     return [
         site["name"],
         site["group"],
-        site["machine"],
+        _machine(site),
         Text(site["state"], style="green" if site["state"] == "up" else "bold red"),
         site["address"],
         f"{pacs['flavour']} {pacs['version']}",
@@ -98,6 +98,12 @@ def _row(site: Mapping[str, Any]) -> list[str | Text]:
         str(pacs["studies"]),
         str(pacs["instances"]),
     ]
+
+
+def _machine(site: Mapping[str, Any]) -> str:
+    """`vm debian-12, TCG`."""
+    guest = site.get("guest")
+    return f"{site['machine']} {guest['image']}, {(guest['accelerator'] or '?').upper()}" if guest else site["machine"]
 
 
 _UNITS = (("_bytes", octets), ("_bps", rate), ("_s", seconds))

@@ -12,6 +12,7 @@ from testbed.parameters import Command, json_option, topology_argument
 from testbed.units import counted, seconds
 
 if TYPE_CHECKING:
+    from emulator.topology import MachineKind
     from testbed.composition import Plan
 
 
@@ -22,15 +23,23 @@ if TYPE_CHECKING:
         ("testbed up topologies/quickstart.yaml", "four hospitals, under the name that the topology gives"),
         ("testbed up my.yaml --name trial", "under another name: two worlds of one topology may be up"),
         ("testbed up my.yaml --plan", "what would change, and nothing else"),
+        ("testbed up my.yaml --machine vm", "every PACS on a virtual machine, whatever the topology says"),
         ("testbed up my.yaml --wan uml", "with a router of user-mode Linux, also where the host has netem"),
     ),
 )
 @topology_argument
 @click.option("--name", help="The world's name; without it, the topology's.")
 @click.option("--wan", metavar="KERNEL", help="host, uml or plain; without it, the first that works here.")
+@click.option(
+    "--machine",
+    type=click.Choice(["namespace", "vm"]),
+    help="What every PACS runs on, in place of the topology's word.",
+)
 @click.option("--plan", is_flag=True, help="Print what would change, and change nothing.")
 @json_option
-def command(topology: Path, name: str | None, wan: str | None, plan: bool, json: bool) -> None:
+def command(
+    topology: Path, name: str | None, wan: str | None, machine: "MachineKind | None", plan: bool, json: bool
+) -> None:
     """Bring a world up: sites, PACS, studies, links.
 
     Studies are baked once and kept; a second world of the same cohorts loads nothing. On a world that is up,
@@ -38,19 +47,19 @@ def command(topology: Path, name: str | None, wan: str | None, plan: bool, json:
     was baked is kept.
     """
     if plan:
-        from testbed.composition import planned, read, world_name
+        from testbed.composition import on_machines, planned, read, world_name
 
-        wanted = read(topology)
+        wanted = on_machines(read(topology), machine)
         called = world_name(name or wanted.name)
         _tell(called, planned(wanted, called), json)
         return
     from emulator.worlds import Early
 
     with Early(wan) as early:  # a router boots while the rest is imported and read here
-        from testbed.composition import bring_up, read, world_name
+        from testbed.composition import bring_up, on_machines, read, world_name
         from testbed.routing import shortfall
 
-        wanted = read(topology)
+        wanted = on_machines(read(topology), machine)
         called = world_name(name or wanted.name)
         with progress.shown() as report:
             world = bring_up(wanted, called, wan, report, early)

@@ -48,7 +48,7 @@ def command(topology: Path, json: bool) -> None:
 
 def _show(topology: Topology) -> None:
     out = people(json=False)
-    names = ("site", "group", "link", "PACS", "scanner", "storage")
+    names = ("site", "group", "machine", "link", "PACS", "scanner", "storage")
     classes = list(dict.fromkeys(name for site in topology.sites for name in site.cohort.classes))
     shown = table(*names, "down", "up", "RTT", "studies", *(name or "unlabelled" for name in classes), left=len(names))
     for site in topology.sites:
@@ -66,6 +66,7 @@ def _row(site: Site, classes: Sequence[str]) -> list[str]:
     return [
         site.name,
         site.group,
+        site.machine if site.guest is None else f"{site.machine} {site.guest.image}",
         link.profile,
         site.pacs.profile,
         cohort.scanner or f"from {cohort.source}",

@@ -1,9 +1,10 @@
 """The report's tables, as plain cells; how they look is the template's business."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from emulator.topology import Site
+from emulator.topology import Site, Topology
 from testbed.costs import WAN, beyond, overhead, resent, told
 from testbed.report.facts import LEADING, Facts, Round
 from testbed.report.plots.network import round_trip_s
@@ -187,11 +188,18 @@ def provenance(facts: Facts) -> Table:
         (Cell("run"), Cell(facts.run, "left", code=True)),
         (Cell("topology"), Cell(f"{facts.topology.name}, seed {facts.topology.seed}", "left")),
         (Cell("model SHA-256"), Cell(facts.model_sha256 or "none", "left", code=True)),
+        (Cell("machines"), Cell(_machines(facts.topology), "wrap")),
         (Cell("seed of the run"), Cell(str(facts.seed), "left")),
         (Cell("training"), Cell(", ".join(f"{k} {v}" for k, v in settings.items()), "wrap")),
         (Cell("versions"), Cell(", ".join(f"{k} {v}" for k, v in facts.versions.items()), "wrap")),
     ]
     return Table((), tuple(rows))
+
+
+def _machines(topology: Topology) -> str:
+    """`46 namespace, 4 vm debian-12`: what the PACS ran on."""
+    kinds = Counter(f"{site.machine} {site.guest.image}" if site.guest else site.machine for site in topology.sites)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
 def overview(runs: Sequence[Facts]) -> Table:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from figures import tell
 
+from emulator.machines.layers import write_files
 from emulator.places import Service, pacs_address
 from emulator.worlds import World, home
-from emulator.worlds.record import write_files
 from nodes import cohorts
 from testbed import composition
 

@@ -67,3 +67,10 @@ def build(image_home: Path) -> Build:
 @pytest.fixture(scope="session")
 def image(build: Build) -> Image:
     return build.image
+
+
+@pytest.fixture(scope="session")
+def images(build: Build, image_home: Path) -> Path:
+    """The folder of all images."""
+    Build.of("debian-13", image_home)
+    return image_home / "cache" / "images"

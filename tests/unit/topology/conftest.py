@@ -16,6 +16,8 @@ def known() -> Known:
         scanners=frozenset({"1.5T", "3T", "3T-modern"}),
         tasks=frozenset({"dementia", "anomaly"}),
         algorithms=frozenset({"fedavg", "local-only"}),
+        images=frozenset({"debian-12", "debian-13"}),
+        on_vm=frozenset({"orthanc"}),
     )
 
 
