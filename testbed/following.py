@@ -63,6 +63,7 @@ def _round(event: Event) -> str:
     parts = [
         *scores,
         f"{counted(len(event['participants']), 'site')} took part",
+        *([f"{counted(len(event['late']), 'late update')} counted"] if event.get("late") else []),
         f"{seconds(event['emulated_s'])} emulated, {seconds(event['wall_s'])} here",
         *([_exceeded(event)] if event["fidelity"] != "ok" else []),
     ]
@@ -87,10 +88,21 @@ def _missing(event: Event) -> str:
     return f"round {event['round']}: {event['site']} is missing: {event['why']}"
 
 
+def _lost(event: Event) -> str:
+    return f"round {event['round']} is lost and tried again (attempt {event['attempt']} failed): {event['why']}"
+
+
+def _cut(event: Event) -> str:
+    torn = counted(event["bytes"], "byte")
+    return f"the last {torn} of the run's log were torn and are cut off; what was lost is of the round that was on"
+
+
 _SCORES = ("balanced_accuracy", "worst_site_accuracy")
 _SAYINGS: Mapping[str, Callable[[Event], str]] = {
     "started": _started,
     "round": _round,
     "missing": _missing,
     "overrun": _overrun,
+    "round-lost": _lost,
+    "log-cut": _cut,
 }

@@ -8,10 +8,14 @@ from typing import Any
 
 from emulator.errors import WrongInput
 from emulator.topology import Training
+from emulator.topology.units import DURATION, WrongQuantity
 
 OPTION = "options."
+DEADLINE = "deadline"  # written with its unit, as in a topology; kept in seconds
 _SETTABLE = {
-    field.name: field.type for field in fields(Training) if field.name not in ("task", "algorithm", "rounds", "options")
+    field.name.removesuffix("_s"): field.type
+    for field in fields(Training)
+    if field.name not in ("task", "algorithm", "rounds", "options")
 }
 
 
@@ -32,6 +36,8 @@ def overridden(
             raise WrongInput(f"--set: '{setting}' is not key=value")
         if key.startswith(OPTION):
             options[key.removeprefix(OPTION)] = _value(text)
+        elif key == DEADLINE:
+            plain["deadline_s"] = _duration(text)
         else:
             plain[key] = _checked(key, _value(text))
     return replace(training, **plain, options=options)
@@ -56,6 +62,19 @@ def _checked(key: str, value: Any) -> Any:
     return value
 
 
+def _duration(text: str) -> float | None:
+    """Seconds; None for `none`: no deadline."""
+    if text == "none":
+        return None
+    try:
+        seconds = float(DURATION.parse(text))
+    except WrongQuantity as error:
+        raise WrongInput(f"--set {DEADLINE}={text}: expected a duration such as 60s, or none; {error}") from error
+    if not _SHORTEST_S <= seconds <= _LONGEST_S:
+        raise WrongInput(f"--set {DEADLINE}={text}: expected 10ms to 10000min, or none")
+    return seconds
+
+
 def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
@@ -64,6 +83,7 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+_SHORTEST_S, _LONGEST_S = 0.01, 600_000.0
 _RULES: Mapping[str, tuple[str, Any]] = {
     "local_epochs": ("a whole number from 1", _count),
     "batch_size": ("a whole number from 1", _count),
@@ -73,5 +93,9 @@ _RULES: Mapping[str, tuple[str, Any]] = {
     "mode": ("federated or centralised", lambda value: value in ("federated", "centralised")),
     "curation": ("keep, drop or stop", lambda value: value in ("keep", "drop", "stop")),
     "deidentify": ("true or false", lambda value: isinstance(value, bool)),
+    "quorum": ("a share of the sites from 0 to 1", lambda value: _number(value) and 0 <= value <= 1),
+    "late": ("drop, next-round or wait", lambda value: value in ("drop", "next-round", "wait")),
+    "staleness": ("a number from 0 to 10", lambda value: _number(value) and 0 <= value <= 10),
+    "require": ("any or all", lambda value: value in ("any", "all")),
     "clock": ("emulated or real", lambda value: value in ("emulated", "real")),
 }

@@ -65,6 +65,22 @@ class CentralPlace(_Strict):
         return self.cache_folder / "arrived"
 
 
+class Used(_Strict):
+    """An update that a recorded round put together: of which site and round, and how much of it counted."""
+
+    site: str
+    round: int
+    share: float
+
+
+class Scripted(_Strict):
+    """One round as it was recorded: who trained for it or for a later one, and what was put together, in its order."""
+
+    round: int
+    train: tuple[str, ...]
+    use: tuple[Used, ...]
+
+
 class LaunchConfig(_Strict):
     """One training. `topology_path` holds the text of `emulator.topology.dump`; `training` has the overrides
     in it already.
@@ -72,6 +88,8 @@ class LaunchConfig(_Strict):
     `cpu_slots` is how many workers may compute or pull at once; `ledger` says whether the kernel's counters
     are there to read, `world_folder` whose router and links each round is judged by (None outside a world). A site
     that owes an answer for `deadline_s` seconds is out of the round. `central` is there where the hub trains.
+    `replay_of` is the run that this one repeats, and `script`, where it is not empty, who has to take part in each
+    round.
     """
 
     run_folder: Path
@@ -87,6 +105,8 @@ class LaunchConfig(_Strict):
     world_folder: Path | None = None
     deadline_s: float = Field(default=600.0, gt=0)
     central: CentralPlace | None = None
+    replay_of: str | None = None
+    script: tuple[Scripted, ...] = ()
 
     @property
     def working(self) -> tuple[SitePlace, ...]:

@@ -111,6 +111,7 @@ class _Launcher:
         self._line, self._hubs_line = Line.pair()
         self._children: dict[str, Child] = {}
         self._restarts = dict.fromkeys(self._bodies, 0)
+        self._ended_by_hub: set[str] = set()
         self._due: dict[str, float] = {}  # sites whose worker is to start again, and when
         self._selector = selectors.DefaultSelector()
 
@@ -191,7 +192,11 @@ class _Launcher:
         """A worker has ended: tell the hub, and start it again unless it has ended too often."""
         why = how_it_ended(self._reap(child))
         again = self._restarts[child.name]
-        if again < RESTARTS:
+        if child.name in self._ended_by_hub:  # it was too late or hung: no fault of the worker's that would not pass
+            self._ended_by_hub.discard(child.name)
+            self._due[child.name] = time.monotonic() + RESTART_PAUSES_S[0]
+            self._line.say(News("died", child.name, "the hub put an end to its worker"))
+        elif again < RESTARTS:
             self._due[child.name] = time.monotonic() + RESTART_PAUSES_S[again]
             self._restarts[child.name] += 1
             self._line.say(News("died", child.name, why))
@@ -202,6 +207,7 @@ class _Launcher:
         try:
             for news, _ in self._line.hear():
                 if news.event == "end" and news.site in self._children:
+                    self._ended_by_hub.add(news.site)
                     self._children[news.site].end()
         except ConnectionError:  # the hub is ending: its pidfd says so next
             self._selector.unregister(self._line.connection)

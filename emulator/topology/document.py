@@ -324,6 +324,26 @@ class TrainingDocument(Form):
         default="federated",
         description="centralised: sites send their studies to the hub, which trains one model on all of them",
     )
+    quorum: Annotated[float, Number("a share of the sites", 0, 1)] = Field(
+        default=0.0, description="the share of the sites whose updates a round needs"
+    )
+    deadline: Annotated[float, Measured(replace(DURATION, example="60s"), "10ms", "10000min")] | None = Field(
+        default=None,
+        description="how long after its beginning a round waits for the rest, once it has a quorum; left out, it waits "
+        "for all sites that live",
+    )
+    late: Literal["drop", "next-round", "wait"] = Field(
+        default="drop",
+        description="what becomes of an update that comes after the deadline: dropped, counted in a later round, or "
+        "waited for",
+    )
+    staleness: Annotated[float, Number("an exponent", 0, 10)] = Field(
+        default=0.5,
+        description="how fast an update loses weight that comes rounds late: (rounds + 1) to the power of minus this",
+    )
+    require: Literal["any", "all"] = Field(
+        default="any", description="all: `train` ends with exit code 1 where a site was missing in any round"
+    )
 
 
 class Document(Form):

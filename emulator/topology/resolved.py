@@ -11,6 +11,8 @@ MachineKind = Literal["namespace", "vm"]
 Clock = Literal["emulated", "real"]
 Mode = Literal["federated", "centralised"]
 Curation = Literal["keep", "drop", "stop"]
+Late = Literal["drop", "next-round", "wait"]
+Require = Literal["any", "all"]
 Protocol = Literal["tcp", "udp"]
 Pattern = Literal["constant", "poisson", "web"]
 Discipline = Literal["fifo", "codel", "fq_codel", "cake"]
@@ -325,6 +327,11 @@ class Training:
     findings in a study lead to: it stays where it can be assembled (`keep`), is left out (`drop`), or the site's pull
     fails (`stop`); None: nobody looks. `deidentify`: studies lose whom they are of as they are pulled.
     `mode` says where it trains: at the sites, or at the hub alone on all their studies.
+
+    A round needs the updates of a share of `quorum` of the sites, and goes on without the rest `deadline_s` after it
+    began (None: it waits for all that live). `late` says what becomes of the rest: dropped, counted in a later round
+    with a weight that falls with `staleness`, or waited for. `require`: whose absence from any round makes the run fall
+    short.
     """
 
     task: str
@@ -340,6 +347,11 @@ class Training:
     curation: Curation | None = None
     deidentify: bool = False
     mode: Mode = "federated"
+    quorum: float = 0.0
+    deadline_s: float | None = None
+    late: Late = "drop"
+    staleness: float = 0.5
+    require: Require = "any"
 
 
 @dataclass(frozen=True)

@@ -304,6 +304,7 @@ def _imported(source: str, stock: Stock, lot: sharing.Lot) -> Cohort:
 
 def _training(training: TrainingDocument) -> Training:
     written: dict[str, Any] = dict(training)
+    written["deadline_s"] = written.pop("deadline")
     words = {"task": training.task or builtin.TASK, "algorithm": training.algorithm or builtin.ALGORITHM}
     return Training(**(written | words))
 

@@ -47,6 +47,9 @@ def tell(summary: Mapping[str, Any], out: Console) -> None:
     for entry in summary["rounds"]:
         for site, why in entry["missing"].items():
             out.print(f"round {entry['round']}: {site} was missing: {why}", soft_wrap=True)
+        for how in ("late", "back"):
+            for site, why in entry[how].items():
+                out.print(f"round {entry['round']}: {site} was {how}: {why}", soft_wrap=True)
         for why in entry["fidelity_why"]:
             out.print(f"round {entry['round']}: out of bounds: {why}", soft_wrap=True)
     by = method(summary["mode"], summary["algorithm"])
@@ -58,12 +61,20 @@ def tell(summary: Mapping[str, Any], out: Console) -> None:
             "of the network that was asked for",
             soft_wrap=True,
         )
+    if left_out := summary["missing"]:
+        listed = ", ".join(f"{site} ({counted(len(of['rounds']), 'round')})" for site, of in left_out.items())
+        out.print(f"missing from some rounds: {listed}", soft_wrap=True)
     out.print(f"model {summary['model_sha256'] or 'none yet'}", soft_wrap=True)
 
 
 def exceeded(summary: Mapping[str, Any]) -> int:
     """How many rounds were out of bounds."""
     return sum(entry["fidelity"] != "ok" for entry in summary["rounds"])
+
+
+def incomplete(summary: Mapping[str, Any]) -> bool:
+    """Whether sites were missing though the run asks for all."""
+    return summary["require"] == "all" and bool(summary["missing"])
 
 
 def _row(entry: Mapping[str, Any]) -> list[str | Text]:

@@ -5,12 +5,13 @@ from typing import Any
 import click
 
 from emulator.errors import WrongInput
-from testbed.commands.show import exceeded, tell
+from testbed.commands.show import exceeded, incomplete, tell
 from testbed.completion import complete_runs
-from testbed.output import document, people
+from testbed.output import complain, document, people
 from testbed.parameters import Command, json_option, world_argument
+from testbed.units import counted
 
-OUT_OF_BOUNDS = 1
+FELL_SHORT = 1
 
 
 @click.command(
@@ -20,6 +21,7 @@ OUT_OF_BOUNDS = 1
         ("testbed train", "what the topology's `training` says, over the only world"),
         ("testbed train fifty-sites --rounds 20 --seed 3", "more rounds, other first weights and batches"),
         ("testbed train --algorithm local-only --set learning_rate=0.01", "every site by itself, for comparison"),
+        ("testbed train --set quorum=0.8 --set deadline=60s --set late=next-round", "go on without slow sites"),
         ("testbed train --resume 20261124-110512-a3f1", "go on with an interrupted run where it stopped"),
     ),
 )
@@ -52,7 +54,8 @@ def command(
 
     The same topology and seed give the same model, whatever the order in which updates arrive. Ctrl-C stops the run;
     --resume goes on at the round that was lost and reaches the same model. Ends with exit code 1 where the run is done
-    but the emulation was out of bounds in some of its rounds (see `show`, and `fidelity` in the topology).
+    but the emulation was out of bounds in some of its rounds (see `show`, and `fidelity` in the topology), or where it
+    asks for all sites (require=all) and some were missing.
     """
     from testbed.runs import opened
     from testbed.training import again, fresh
@@ -68,7 +71,11 @@ def command(
         document(summary)
     else:
         click.echo(run)
-    return OUT_OF_BOUNDS if exceeded(summary) else 0
+    if incomplete(summary):
+        complain(
+            f"run {run} asks for all sites in every round, and {counted(len(summary['missing']), 'site')} were missing"
+        )
+    return FELL_SHORT if exceeded(summary) or incomplete(summary) else 0
 
 
 def _alone(**options: Any) -> None:

@@ -4,9 +4,11 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import psutil
@@ -129,8 +131,9 @@ class Trainings:
         deadline_s: float = 60.0,
         volume_cache: bool = True,
         learning_rate: float = 0.1,
+        policy: Mapping[str, Any] = MappingProxyType({}),
     ) -> LaunchConfig:
-        training = Training("blobs", algorithm, rounds, 2, 4, learning_rate, 0.25, volume_cache)
+        training = Training("blobs", algorithm, rounds, 2, 4, learning_rate, 0.25, volume_cache, **policy)
         world = topology(sites, training, studies)
         kept = self.folder / f"{run}-topology.json"
         kept.write_text(dump(world))

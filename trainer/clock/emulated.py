@@ -38,6 +38,14 @@ class Hands:
         """How long computing takes (s), for `work` samples × epochs."""
         return work * self._seconds_per_sample[site]
 
+    def shows(self, phase: Phase | None, now: float) -> float:
+        """The emulated moment (s) while `phase` is played: of the last hand, where sites have no clock in common."""
+        if isinstance(phase, Moments):
+            return phase.emulated(now)
+        if isinstance(phase, RealTime):
+            return phase.clock.at(now)
+        return max(self.at.values(), default=self.met)
+
     def advance(self, phase: Phase) -> list[Stretch]:
         """Moves the hands of the sites that went through `phase`; what it took each of them."""
         if isinstance(phase, Moments):

@@ -22,6 +22,10 @@ class Pass:
     pulls: list[Fetched] = field(default_factory=list)
 
 
+class TurnedAway(Exception):  # noqa: N818 - reads as the sentence it is
+    """The round has gone on without this site: what it is doing is wanted no more."""
+
+
 class Stage:
     """One worker's connection to the clock. Blocking. Raises `Fell` when the hub is gone."""
 
@@ -32,10 +36,14 @@ class Stage:
     @contextmanager
     def gate(self, gate: Gate) -> Iterator[Pass]:
         """Wait until this gate opens; what is done inside is timed. An error inside leaves the gate unpassed; what was
-        pulled before it is told all the same."""
+        pulled before it is told all the same. Raises `TurnedAway`.
+        """
         self._say(Ask(say="ask", gate=gate))
-        if not self._lines.readline():
+        answer = self._lines.readline()
+        if not answer:
             raise Fell("the hub has ended")
+        if answer == b"no\n":
+            raise TurnedAway(gate)
         passed = Pass()
         started = time.monotonic()
         try:

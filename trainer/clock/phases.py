@@ -5,6 +5,7 @@ having nothing to do. Times are seconds of one monotonic clock that hub and work
 a clock.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,23 @@ class Passage:
         return self.ended - self.started
 
 
+@dataclass(frozen=True)
+class Enough:
+    """When a phase goes on without those that are behind: from `at` on (s of the emulated clock), once as many as
+    `quorum` are through.
+    """
+
+    at: float = math.inf
+    quorum: int = 0
+
+    def reached(self, through: int, emulated: float) -> bool:
+        """Whether it may go on now."""
+        return emulated >= self.at - TICK_S and through >= self.quorum
+
+
+NEVER = Enough()
+
+
 class Phase(ABC):
     """Who is where. A site that owes an answer (to ask, or to be done) for `deadline_s` is overdue."""
 
@@ -42,6 +60,7 @@ class Phase(ABC):
         self.going: dict[str, Gate] = {}
         self.granted_at: dict[str, float] = {}
         self.passed: dict[str, dict[Gate, Passage]] = {site: {} for site in self._left}
+        self.closed = False  # the round has gone on without those that are behind
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -49,9 +68,19 @@ class Phase(ABC):
         return tuple(self._left)
 
     @property
+    def through(self) -> tuple[str, ...]:
+        """Those that have passed all gates, sorted."""
+        return tuple(site for site, left in self._left.items() if not left)
+
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """Those that have not, sorted."""
+        return tuple(site for site, left in self._left.items() if left)
+
+    @property
     def over(self) -> bool:
-        """Whether every site is through or out."""
-        return not any(self._left.values())
+        """Whether the round may go on: every site is through or out, or those that are have to be enough."""
+        return self.closed or not self.behind
 
     def ask(self, site: str, gate: Gate, now: float) -> None:
         """A worker stands at a gate."""
@@ -160,19 +189,37 @@ class Slots(Phase):
 class Moments(Phase):
     """Transfers that begin at emulated moments (s): the clock runs while one is in flight, and jumps where none is.
 
-    Nothing begins before every site stands ready, so that no computing shares the machine with a transfer.
+    Nothing begins before every site stands ready, so that no computing shares the machine with a transfer. Where it was
+    closed, those that are behind go on by the same clock, beside what comes next.
     """
 
     def __init__(
-        self, gate: Gate, moments: Mapping[str, float], now: float, deadline_s: float, start: float = 0.0
+        self,
+        gate: Gate,
+        moments: Mapping[str, float],
+        now: float,
+        deadline_s: float,
+        start: float = 0.0,
+        enough: Enough = NEVER,
     ) -> None:
         super().__init__((gate,), moments, now, deadline_s)
         self._moments = dict(moments)
+        self._enough = enough
         self._emulated = start  # the clock when it last stood still …
         self._since: float | None = None  # … and when it began to run again
         self.last_end = start
         self.began: dict[str, float] = {}
         self.ended: dict[str, float] = {}
+
+    def grant(self, now: float) -> list[str]:
+        """Lets through whoever may go now, unless those that are through are enough; these sites."""
+        if not self.closed and self._all_stand_ready():
+            clock = self.emulated(now) if self.going else max(self._emulated, self._next_moment())
+            self.closed = bool(self.behind) and self._enough.reached(len(self.through), clock)
+            if self.closed:
+                self.last_end = max(self.last_end, self._enough.at)
+                return []
+        return super().grant(now)
 
     def emulated(self, now: float) -> float:
         """The emulated clock, s."""
@@ -196,13 +243,21 @@ class Moments(Phase):
             self._stand_still_at(self.last_end)
 
     def wake_at(self, now: float) -> float | None:
-        """Also when the next transfer is due."""
+        """Also when the next transfer is due, or the phase may close."""
         deadline = super().wake_at(now)
-        if self._since is None or not self.asking or not self._all_stand_ready():
+        if self._since is None or not self._all_stand_ready():
             return deadline
-        next_moment = min(self._moments[site] for site in self.asking)
-        due = now + max(0.0, next_moment - self.emulated(now))
-        return due if deadline is None else min(due, deadline)
+        clock = self.emulated(now)
+        closes = self._enough.at if not self.closed and self._enough.at > clock + TICK_S else math.inf
+        due = now + max(0.0, min(self._next_moment(), closes) - clock)
+        return min((at for at in (due, deadline) if at is not None and at < math.inf), default=None)
+
+    def arrived_at(self, site: str) -> float:
+        """The emulated moment at which a site got through, s."""
+        return self.ended[site]
+
+    def _next_moment(self) -> float:
+        return min((self._moments[site] for site in self.asking), default=math.inf)
 
     def _stand_still_at(self, emulated: float) -> None:
         if not self.going and self._since is not None:
@@ -212,8 +267,7 @@ class Moments(Phase):
         if not self.asking or not self._all_stand_ready():
             return []
         if not self.going:
-            next_moment = min(self._moments[site] for site in self.asking)
-            self._emulated, self._since = max(self._emulated, next_moment), now
+            self._emulated, self._since = max(self._emulated, self._next_moment()), now
         clock = self.emulated(now)
         due = [site for site in self.asking if self._moments[site] <= clock + TICK_S]
         self.began.update(dict.fromkeys(due, clock))

@@ -1,9 +1,10 @@
 """The clock that jumps over nothing: the measure that the emulated one is held against."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from trainer.clock.phases import MODELLED, Gate, Passage, Phase
+from trainer.clock.phases import MODELLED, NEVER, TICK_S, Enough, Gate, Passage, Phase
 
 ON_PROCESSOR: tuple[Gate, ...] = ("pull", *MODELLED)
 
@@ -25,7 +26,8 @@ class RealTime(Phase):
 
     A site's modelled computing goes on from when it asks to compute for `modelled(site, work)` seconds; its next gate
     stays shut until then. The work itself is done before that, as soon as one of `slots` is free. What needs longer
-    is late by its *overrun*; so is a pull that waits for a slot, since its own machine would not let it wait.
+    is late by its *overrun*; so is a pull that waits for a slot, since its own machine would not let it wait. Where it
+    was closed, those that are behind go on beside what comes next.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class RealTime(Phase):
         clock: Running,
         slots: int,
         modelled: Callable[[str, float], float],
+        enough: Enough = NEVER,
     ) -> None:
         super().__init__(gates, sites, now, deadline_s)
+        self._enough = enough
         self.clock = clock
         self._slots = slots
         self._modelled = modelled
@@ -49,8 +53,8 @@ class RealTime(Phase):
 
     @property
     def over(self) -> bool:
-        """Whether every site is through or out, and its computing over."""
-        return super().over and not self._busy_until
+        """Whether every site is through or out, and its computing over; or those that are through have to be enough."""
+        return self.closed or (super().over and not self._busy_until)
 
     def ask(self, site: str, gate: Gate, now: float) -> None:
         """A worker stands at a gate; if it is one of computing, that begins on the clock."""
@@ -59,8 +63,12 @@ class RealTime(Phase):
             self._asked_at[site] = now
 
     def grant(self, now: float) -> list[str]:
-        """Lets through whoever may go now; these sites."""
+        """Lets through whoever may go now, unless those that are through are enough; these sites."""
         self._busy_until = {site: until for site, until in self._busy_until.items() if until > now}
+        if not self.closed and self.behind:
+            self.closed = self._enough.reached(len(self.through), self.clock.at(now))
+            if self.closed:
+                return []
         return super().grant(now)
 
     def done(self, site: str, gate: Gate, passage: Passage, now: float) -> None:
@@ -79,9 +87,17 @@ class RealTime(Phase):
         self._busy_until.pop(site, None)
 
     def wake_at(self, now: float) -> float | None:
-        """Also when the next site's computing is over."""
-        deadline = super().wake_at(now)
-        return min((*self._busy_until.values(), *(() if deadline is None else (deadline,))), default=None)
+        """Also when the next site's computing is over, or the phase may close."""
+        moments = [*self._busy_until.values()]
+        if (deadline := super().wake_at(now)) is not None:
+            moments.append(deadline)
+        if not self.closed and TICK_S < (left := self._enough.at - self.clock.at(now)) < math.inf:
+            moments.append(now + left)
+        return min(moments, default=None)
+
+    def arrived_at(self, site: str) -> float:
+        """The moment on the clock at which a site got through, s."""
+        return self.clock.at(self.left_at[site])
 
     def _compute(self, site: str, gate: Gate, passage: Passage) -> None:
         until = self._asked_at[site] + self._modelled(site, passage.work)

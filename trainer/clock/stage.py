@@ -44,6 +44,8 @@ class Stage:
         self._early: list[Heard | Lost] = []  # of workers that are a phase ahead of the slowest
         self._end_worker = end_worker
         self._phase: Phase | None = None
+        self._beside: list[Phase] = []  # closed, with sites that are behind
+        self.came_late: Callable[[Phase, str], None] = lambda _phase, _site: None
         self.changed = asyncio.Event()
 
     @property
@@ -86,9 +88,33 @@ class Stage:
 
     def forget_the_past(self) -> None:
         """Drop what has happened and concerns no round any more."""
-        self._early = []
+        early, self._early = self._early, []
         while not self._inbox.empty():
-            self._inbox.get_nowait()
+            early.append(self._inbox.get_nowait())
+        for happened in early:
+            if phase := self._beside_of(happened.site):
+                self._take(phase, happened, _nobody)
+
+    @property
+    def behind(self) -> frozenset[str]:
+        """Sites that are still on their way in a phase that was closed."""
+        return frozenset(site for phase in self._beside for site in phase.behind)
+
+    def go_on_beside(self, phase: Phase) -> None:
+        """Those that are behind in a closed phase go on in it, beside those that are played next; `came_late` is called
+        for each that gets through.
+        """
+        self._beside.append(phase)
+
+    def turn_away(self, phase: Phase) -> None:
+        """Those that are behind in a closed phase are to drop what they do. Who waits at a gate hears so; the worker of
+        one that is on its way is ended, and another takes its place.
+        """
+        for site in phase.behind:
+            if site in phase.asking and site in self._writers:
+                self._writers[site].write(b"no\n")
+            else:
+                self._end(site)
 
     def lose(self, lost: Lost) -> None:
         """A site can't go on: whatever phase is on goes on without it."""
@@ -107,20 +133,27 @@ class Stage:
         self._phase = phase
         early, self._early = self._early, []
         for happened in early:
-            self._take(phase, happened, outcry)
+            self._take(self._beside_of(happened.site) or phase, happened, outcry)
         while True:
-            self._grant(phase)
+            self._beside = [one for one in self._beside if one.behind]
+            playing: tuple[Phase, ...] = (phase, *self._beside)
+            for one in playing:
+                self._grant(one)
             if phase.over:
                 return phase
             now = time.monotonic()
-            wake = phase.wake_at(now)
+            wake = min((at for one in playing if (at := one.wake_at(now)) is not None), default=None)
             try:
                 async with asyncio.timeout(None if wake is None else max(0.0, wake - now)):
                     happened = await self._inbox.get()
             except TimeoutError:
-                self._end_overdue(phase, outcry)
+                for one in playing:
+                    self._end_overdue(one, outcry)
             else:
-                self._take(phase, happened, outcry)
+                self._take(self._beside_of(happened.site) or phase, happened, outcry)
+
+    def _beside_of(self, site: str) -> Phase | None:
+        return next((phase for phase in self._beside if site in phase.behind), None)
 
     def _grant(self, phase: Phase) -> None:
         for site in phase.grant(time.monotonic()):
@@ -135,8 +168,11 @@ class Stage:
             doing = f"in '{gate}'" if gate else "on its way to its next step"
             outcry(Lost(site, f"no answer within {phase.deadline_s:g} s, {doing}"))
             phase.out(site, now)
-            self._end_worker(site)
-            self.forget(site)  # the next round waits for the one that takes its place, not for this one's end
+            self._end(site)
+
+    def _end(self, site: str) -> None:
+        self._end_worker(site)
+        self.forget(site)  # the next round waits for the one that takes its place, not for this one's end
 
     def _take(self, phase: Phase, happened: Heard | Lost, outcry: Outcry) -> None:
         if isinstance(happened, Lost):
@@ -145,8 +181,14 @@ class Stage:
                 phase.out(happened.site, time.monotonic())
         elif happened.message.gate in phase.gates:
             _pass_on(phase, happened.site, happened.message)
+            if phase in self._beside and happened.site in phase.through:
+                self.came_late(phase, happened.site)
         else:
             self._early.append(happened)
+
+
+def _nobody(_lost: Lost) -> None:
+    """A site that was behind has ended between two rounds: the next one finds it gone, or there again."""
 
 
 def _pass_on(phase: Phase, site: str, message: Ask | Done) -> None:

@@ -109,7 +109,10 @@ def _updates(service: FastAPI, desk: Desk) -> None:
         if offset != len(update.data):
             raise HTTPException(409, "go on from the offset", {_OFFSET: str(len(update.data))})
         if await _gather(request, update, length):
+            _refuse_unasked(desk, site, number)  # the round may have gone on meanwhile
             _accept(desk, site)
+        elif update.bringer is request:
+            desk.cut(site, update)
 
 
 def _refuse_unasked(desk: Desk, site: str, number: int) -> None:

@@ -45,7 +45,7 @@ class Central(Conductor):
             self._desk.order("send", book.number, dict.fromkeys(senders, None))
             for site in await course.send(senders):
                 self._arrivals.close(site)
-        self._some(tuple(self._here), book)
+        self._quorate(tuple(self._here), book)
         return await super()._train(course, book, models, tuple(site for site in sites if site == AT_HUB))
 
     def _reports(self) -> dict[str, Report]:

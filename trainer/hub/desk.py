@@ -27,12 +27,18 @@ class Incoming:
 class Desk:
     """The state that HTTP requests read and change. `sites` maps each address to the site that has it."""
 
-    def __init__(self, sites: Mapping[str, str], on_trouble: Callable[[str, Trouble], None]) -> None:
+    def __init__(
+        self, sites: Mapping[str, str], on_trouble: Callable[[str, Trouble], None], tell: Callable[..., None]
+    ) -> None:
         self.sites = dict(sites)
+        self.behind: frozenset[str] = frozenset()
+        """Sites of which an earlier round's update is still awaited: their orders stay."""
         self.models: dict[str, bytes] = {}
         self.reports: dict[str, Report] = {}
         self.updates: dict[str, Update] = {}
         self._on_trouble = on_trouble
+        self._tell = tell
+        self._ends: dict[tuple[str, Port], object] = {}
         self._orders: dict[str, Order] = {}
         self._incoming: dict[str, Incoming] = {}
         self._payload: dict[tuple[str, Port], list[int]] = {}
@@ -41,25 +47,34 @@ class Desk:
         self._news = asyncio.Event()
 
     def offer(self, model: bytes) -> str:
-        """Puts the one model that is handed out on the desk; its SHA-256. Updates must look like it."""
+        """Puts the model that is handed out on the desk; its SHA-256. Updates must look like it. Others go, but for
+        those that a site which is behind may still ask for.
+        """
         name = weights.sha256(model)
-        self.models = {name: model}
+        wanted = {self._orders[site].model for site in self.behind if site in self._orders}
+        self.models = {**{kept: data for kept, data in self.models.items() if kept in wanted}, name: model}
         self._like = weights.unpack(model)
         return name
 
     def order(self, kind: OrderKind, number: int, models: Mapping[str, str | None]) -> None:
-        """Gives each of these sites an order of round `number`, with its model; orders of all others lapse."""
+        """Gives each of these sites an order of round `number`, with its model; orders of all others lapse, but for
+        those of sites that are behind.
+        """
         self._last_number += 1
-        self._orders = {
+        kept = {site: order for site, order in self._orders.items() if site in self.behind}
+        given = {
             site: Order(number=self._last_number, kind=kind, round=number, model=model)
             for site, model in models.items()
         }
+        self._orders = kept | given
         self._news.set()
         self._news = asyncio.Event()
 
     def clear(self) -> None:
-        """Forget what came in for an earlier round."""
-        self.reports, self.updates, self._incoming = {}, {}, {}
+        """Forget what came in for an earlier round, but for what sites that are behind are bringing."""
+        self.reports = {}
+        self.updates = {site: update for site, update in self.updates.items() if site in self.behind}
+        self._incoming = {site: update for site, update in self._incoming.items() if site in self.behind}
 
     async def wait_for_order(self, site: str, after: int, within_s: float) -> Order | None:
         """The site's order when it is newer than number `after`; None if there is none in time."""
@@ -106,13 +121,25 @@ class Desk:
         samples = weights.note(data).get("samples", 0)
         if samples < 1:
             raise UpdateRefused("an update from no samples")
-        self.updates[site] = Update(site, int(samples), tensors)
+        number = self._orders[site].round
+        self._tell(
+            "arrival",
+            what="update",
+            round=number,
+            site=site,
+            sha256=update.sha256,
+            samples=int(samples),
+            bytes=len(data),
+            late=site in self.behind,
+        )
+        self.updates[site] = Update(site, int(samples), tensors, number)
 
     def report(self, site: str, report: Report) -> bool:
         """Keeps what a site scored; False where nobody asked for it."""
         order = self._orders.get(site)
         if order is None or order.kind != "evaluate" or order.round != report.round:
             return False
+        self._tell("arrival", what="report", round=report.round, site=site, model=report.model)
         self.reports[site] = report
         return True
 
@@ -121,6 +148,20 @@ class Desk:
         order = self._orders.get(site)
         if order is not None and order.round == trouble.round:
             self._on_trouble(site, trouble)
+
+    def called(self, site: str, port: Port, end: object, attempt: int) -> None:
+        """A request has come by the connection that has this `end` at the site; `attempt` counts those for one
+        thing.
+        """
+        if self._ends.get((site, port)) != end:
+            self._ends[site, port] = end
+            self._tell("connect", site=site, port=port)
+        if attempt > 1:
+            self._tell("retry", site=site, port=port, attempt=attempt)
+
+    def cut(self, site: str, update: Incoming) -> None:
+        """The connection by which a site was bringing an update was cut."""
+        self._tell("disconnect", site=site, port="update", why="cut in an update", arrived=len(update.data))
 
     def count(self, site: str, port: Port, rx: int, tx: int) -> None:
         """Adds payload bytes, seen from the site."""

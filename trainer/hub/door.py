@@ -39,6 +39,7 @@ class Door:
             await _refuse(404, f"{scope['path']} is not served on the {purpose} port", scope, receive, send)
         else:
             scope["site"] = site
+            self._desk.called(site, purpose, scope["client"], _attempt(scope))
             await self._app(scope, *self._counted(site, purpose, receive, send))
 
     def _counted(self, site: str, purpose: Port, receive: Receive, send: Send) -> tuple[Receive, Send]:
@@ -52,6 +53,12 @@ class Door:
             await send(message)
 
         return counted_receive, counted_send
+
+
+def _attempt(scope: Scope) -> int:
+    """What the caller says of its attempts; whoever says nonsense is on its first."""
+    said = next((value for name, value in scope["headers"] if name == b"attempt"), b"1")
+    return int(said) if said.isdigit() and len(said) < 10 else 1
 
 
 def _body(message: Mapping[str, Any]) -> int:

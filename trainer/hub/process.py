@@ -5,9 +5,9 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import anyio
 import uvicorn
@@ -21,12 +21,14 @@ from trainer.config import AT_HUB, LaunchConfig, addresses_of, central_address
 from trainer.errors import RunFailed, WrongState
 from trainer.hub.app import app
 from trainer.hub.arrivals import Arrivals
+from trainer.hub.attendance import Attendance, ByPolicy, ByScript
 from trainer.hub.central import Central
 from trainer.hub.conductor import Conductor
 from trainer.hub.desk import Desk, Port
 from trainer.hub.fidelity import probes
 from trainer.hub.linktime import LinkTime
 from trainer.hub.meters import Counters, Meters
+from trainer.hub.world_news import WorldNews
 from trainer.launcher_line import Line, News
 from trainer.learning import initial
 from trainer.messages import Trouble
@@ -113,21 +115,25 @@ class _Hub:
         }
         if config.central:
             addresses[central_address(config)] = AT_HUB
-        self._desk = Desk(addresses, self._in_trouble)
+        self._desk = Desk(addresses, self._in_trouble, self._note)
         self._stage = Stage(lambda site: line.say(News("end", site)))
         self._arrivals = Arrivals(config.central.arrived, self._stage.heard) if config.central else None
+        self._news = WorldNews(config.world_folder, self._note)
 
     async def main(self) -> NoReturn:
         """Train until the end, or until the launcher says stop."""
         with Writer(self._config.run_folder) as writer:
+            self._writer = writer
             conductor = self._conductor(writer)
             ending = Ending("interrupted", INTERRUPTED)
             async with anyio.create_task_group() as group:
                 server = _server(app(self._desk, self._sockets.ports, arrivals=self._arrivals))
                 group.start_soon(server.serve, list(self._sockets.listening))
                 group.start_soon(self._hear_launcher, conductor, group)
+                group.start_soon(self._news.follow)
                 ending = await self._conducted(conductor)
                 group.cancel_scope.cancel()
+            self._news.take()
             writer.end(ending.state, ending.why)
         say("ended", state=ending.state, why=ending.why)
         # Closing the event loop would answer every worker's poll with an error; the kernel just closes them.
@@ -153,12 +159,18 @@ class _Hub:
 
     def _take(self, news: News, worker: socket.socket | None, conductor: Conductor, group: TaskGroup) -> None:
         if news.event == "born" and worker is not None:
+            self._note("connect", site=news.site, port="stage")
             group.start_soon(self._stage.listen, news.site, worker)
         elif news.event in ("died", "gone"):
             if news.event == "gone":
                 conductor.gone[news.site] = news.why
+            self._note("disconnect", site=news.site, port="stage", why=news.why)
             self._stage.forget(news.site)
             self._stage.lose(Lost(news.site, news.why))
+
+    def _note(self, event: str, **fields: Any) -> None:
+        """One event for the record alone."""
+        self._writer.event(event, **fields)
 
     def _in_trouble(self, site: str, trouble: Trouble) -> None:
         self._stage.lose(Lost(site, trouble.why))
@@ -181,6 +193,7 @@ class _Hub:
             meters=Meters(self._desk, self._counters(), self._config.run_folder.name),
             probes=probes(self._config, self._topology),
             link_time=LinkTime(self._config.world_folder if self._links_jump() else None),
+            attendance=self._attendance(writer),
             say=say,
         )
 
@@ -189,6 +202,16 @@ class _Hub:
         if self._arrivals is None or self._config.central is None:
             return Conductor
         return partial(Central, self._arrivals, frozenset(self._config.central.held))
+
+    def _attendance(self, writer: Writer) -> Attendance:
+        """Where the hub trains there is one worker, which everybody waits for."""
+        names = [site.name for site in self._config.sites]
+        if self._config.central:
+            alone = replace(self._config.training, quorum=0.0, deadline_s=None)
+            return ByPolicy(alone, 1, self._desk, self._stage, writer)
+        if self._config.script:
+            return ByScript(self._config.script, names, self._desk)
+        return ByPolicy(self._config.training, len(names), self._desk, self._stage, writer)
 
     def _counters(self) -> Counters | None:
         if not self._config.ledger:

@@ -12,7 +12,7 @@ from trainer.clock.real import RealTime
 from trainer.hub.fidelity import LATE_S
 from trainer.messages import Report
 from trainer.record import Bytes, Pull, Time
-from trainer.record.writer import utc_now
+from trainer.record.log import utc_now
 from trainer.scores import Outcome, pooled, scores
 
 
@@ -26,6 +26,7 @@ class Book:
     began: float = field(default_factory=time.monotonic)
     missing: dict[str, str] = field(default_factory=dict)
     stretches: list[Stretch] = field(default_factory=list)
+    late: dict[str, str] = field(default_factory=dict)
     overruns: dict[str, float] = field(default_factory=dict)
     latest_s: float = 0.0
 
@@ -46,7 +47,7 @@ class Book:
         return time.monotonic() - self.began
 
     @property
-    def late(self) -> dict[str, float]:
+    def overran(self) -> dict[str, float]:
         """Sites whose computing or pull ended too late on the real clock, and by how much (s)."""
         return {site: by_s for site, by_s in sorted(self.overruns.items()) if by_s > LATE_S}
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from emulator.topology import Topology, revive
 from nodes.fetched import Fetched
+from trainer.config import LaunchConfig
 from trainer.errors import NoRun
 from trainer.record import folder as files
+from trainer.record.log import Event, read
 from trainer.record.schema import ALWAYS
 
 _ALWAYS = ("accuracy", "balanced_accuracy", "loss", "worst_site_accuracy")
@@ -76,10 +78,12 @@ class Run:
         return str(config["training"].get("mode", "federated"))
 
     def summary(self) -> dict[str, Any]:
-        """The document of `train --json` and `show --json`."""
+        """The document of `train --json` and `show --json`. `missing`: every site that was missing from a round, from
+        which ones, and why the last time.
+        """
         entry = self.entry()
         names = ("run", "world", "state", "mode", "task", "algorithm", "seed", "model_sha256", "rounds_asked", "why")
-        metrics, findings = self._metrics(), self._findings()
+        metrics, findings, attendance = self._metrics(), self._findings(), self._attendance()
         rows = self.connection.execute(
             "SELECT round, wall_s, emulated_s, participants, missing, fidelity, model_sha256 FROM rounds ORDER BY round"
         )
@@ -90,6 +94,8 @@ class Run:
                 "emulated_s": emulated_s,
                 "participants": json.loads(participants),
                 "missing": json.loads(missing),
+                "late": attendance.get((number, "late"), {}),
+                "back": attendance.get((number, "back"), {}),
                 "metrics": {**dict.fromkeys(_ALWAYS), **metrics.get(number, {})},
                 "fidelity": fidelity,
                 "fidelity_why": [found["said"] for found in findings.get(number, ()) if found["exceeded"]],
@@ -98,7 +104,12 @@ class Run:
             }
             for number, wall_s, emulated_s, participants, missing, fidelity, model in rows
         ]
-        return {**{name: entry[name] for name in names}, "rounds": rounds}
+        return {
+            **{name: entry[name] for name in names},
+            "require": self.config().training.require,
+            "missing": _absences(rounds),
+            "rounds": rounds,
+        }
 
     def cost(self) -> dict[str, Any]:
         """The document of `cost --json`. What a run did not measure (retransmissions on a kernel that does not tell
@@ -162,9 +173,21 @@ class Run:
         """
         return [dict(zip(_PULL, row, strict=True)) for row in self._later("pulls")]
 
+    def events(self) -> tuple[Event, ...]:
+        """What happened, in its order, as `trainer.record.log` writes it. Raises `RunDamaged`."""
+        return read(self.folder / files.EVENTS)
+
     def topology(self) -> Topology:
         """The topology that it ran on."""
         return revive((self.folder / files.TOPOLOGY).read_text())
+
+    def config(self) -> LaunchConfig:
+        """What it was started with."""
+        return LaunchConfig.model_validate_json((self.folder / files.CONFIG).read_text())
+
+    def versions(self) -> dict[str, str]:
+        """What it was made by (`trainer.record.versions`)."""
+        return dict(json.loads(self._one("SELECT versions FROM run")))
 
     def close(self) -> None:
         """Let go of the database."""
@@ -174,6 +197,13 @@ class Run:
         found: dict[int, dict[str, float]] = {}
         for number, name, value in self.connection.execute("SELECT round, name, value FROM metrics WHERE site = ''"):
             found.setdefault(number, {})[name] = value
+        return found
+
+    def _attendance(self) -> dict[tuple[int, str], dict[str, str]]:
+        """Who was late or back, by round and which of the two, and why."""
+        found: dict[tuple[int, str], dict[str, str]] = {}
+        for number, site, how, why in self._later("attendance"):
+            found.setdefault((number, how), {})[site] = why
         return found
 
     def _findings(self) -> dict[int, list[dict[str, Any]]]:
@@ -188,6 +218,15 @@ class Run:
 
     def _one(self, query: str) -> Any:
         return self.connection.execute(query).fetchone()[0]
+
+
+def _absences(rounds: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for entry in rounds:
+        for site, why in entry["missing"].items():
+            numbers = found.get(site, {"rounds": []})["rounds"]
+            found[site] = {"rounds": [*numbers, entry["round"]], "why": why}
+    return dict(sorted(found.items()))
 
 
 def runs(home: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What is kept of one round."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from emulator.fidelity.findings import Finding, Verdict
@@ -79,8 +79,9 @@ class Lost:
 @dataclass(frozen=True)
 class RoundRecord:
     """One whole round. `participants` are the sites whose update is in the model. `missing` says why a site's
-    part is not whole: a site that was lost after its update is named in both. `metrics` are by site; '' is
-    over all. `findings` are what `fidelity` rests on.
+    part is not whole: a site that was lost after its update is named in both. `late` names participants whose
+    update is one of an earlier round, `back` those that were missing from the round before. `metrics` are by site;
+    '' is over all. `findings` are what `fidelity` rests on.
     """
 
     number: int
@@ -101,3 +102,5 @@ class RoundRecord:
     mark: Mark | None = None
     findings: tuple[Finding, ...] = ()
     pulls: tuple[Pull, ...] = ()
+    late: Mapping[str, str] = field(default_factory=dict)
+    back: Mapping[str, str] = field(default_factory=dict)

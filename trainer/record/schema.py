@@ -54,6 +54,10 @@ CREATE TABLE IF NOT EXISTS lost ( -- traffic of rounds that were interrupted and
     before_round INTEGER NOT NULL, site TEXT NOT NULL, purpose TEXT NOT NULL, rx_wire INTEGER NOT NULL,
     tx_wire INTEGER NOT NULL, rx_packets INTEGER NOT NULL, tx_packets INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS attendance ( -- beside who was missing: whose update came late, and who was back
+    round INTEGER NOT NULL, site TEXT NOT NULL, how TEXT NOT NULL, -- late, back
+    why TEXT NOT NULL, PRIMARY KEY (round, site, how)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mark ( -- the world's counters when the last whole round ended
     world TEXT NOT NULL, site TEXT NOT NULL, purpose TEXT NOT NULL, rx_wire INTEGER NOT NULL,
     tx_wire INTEGER NOT NULL, rx_packets INTEGER NOT NULL, tx_packets INTEGER NOT NULL,

@@ -1,11 +1,12 @@
-"""Writing a run's record. A kill at any moment loses at most the round that was on."""
+"""Writing a run's record. A kill at any moment loses at most the round that was on.
 
-import datetime
-import importlib.metadata
+Events are written ahead: what an event tells happens after its line is in the log, and all lines of a round are on the
+disk before the round is closed.
+"""
+
 import json
-import platform
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -15,37 +16,34 @@ from emulator.writing import write_whole
 from trainer.config import LaunchConfig
 from trainer.errors import CannotResume
 from trainer.record import folder as files
+from trainer.record import versions
+from trainer.record.log import Event, Log, read, utc_now
 from trainer.record.rounds import Bytes, Lost, Mark, RoundRecord
 from trainer.record.schema import LATER, SCHEMA
 from trainer.weights import sha256
 
-_VERSIONED = ("pacs-testbed", "torch", "numpy", "pydicom")
-
 
 @dataclass(frozen=True)
 class Last:
-    """The last whole round. `emulated_end_s` counts from the beginning of the run."""
+    """The last whole round. `emulated_end_s` counts from the beginning of the run. `missing` says who, and why."""
 
     round: int
     model_sha256: str
     emulated_end_s: float
-
-
-def utc_now() -> str:
-    """Now, in UTC, ISO 8601."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    missing: Mapping[str, str]
 
 
 def prepare(config: LaunchConfig) -> None:
     """Makes the folder of a new run, or makes sure that an old one can go on with this config.
 
     Raises `CannotResume` where it is done, was started with other settings, or is there though a new one was
-    asked for.
+    asked for, and `RunDamaged` where its log was changed.
     """
     folder = config.run_folder
     begun = (folder / files.DATABASE).exists() and _state(folder) is not None
     if begun:
         _refuse_unresumable(config)
+        read(folder / files.EVENTS)
         return
     (folder / files.MODELS).mkdir(parents=True, exist_ok=True)
     if (source := config.topology_path).resolve() != (folder / files.TOPOLOGY).resolve():
@@ -68,7 +66,7 @@ def _begin(config: LaunchConfig) -> None:
         training.algorithm,
         config.seed,
         utc_now(),
-        json.dumps(_versions()),
+        json.dumps(versions.here()),
         training.rounds,
     )
     database.executescript(f"BEGIN; {SCHEMA}")
@@ -115,42 +113,46 @@ def _refuse_unresumable(config: LaunchConfig) -> None:
         raise CannotResume(f"run {folder.name} can't go on with other settings: {'; '.join(differ)}")
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _VERSIONED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
 class Writer:
-    """The one writer of a prepared run. A context manager."""
+    """The one writer of a prepared run. A context manager. Raises `RunDamaged` where its log was changed.
+
+    `emulated` tells where the emulated clock stands (s), for the events; None: nowhere yet.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.emulated: Callable[[], float | None] = lambda: None
 
     def __enter__(self) -> Self:
+        self._log = Log(self._folder / files.EVENTS)
         self._database = sqlite3.connect(self._folder / files.DATABASE, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.executescript(LATER)
         self._database.execute("UPDATE run SET state = 'running', ended = NULL, why = NULL")
-        self._events = (self._folder / files.EVENTS).open("a", encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._events.close()
+        self._log.close()
         self._database.close()
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The events that were there when this writer began."""
+        return self._log.events
+
+    @property
+    def torn(self) -> int:
+        """Bytes of the log that were torn, and are cut off."""
+        return self._log.torn
 
     @property
     def last(self) -> Last | None:
         """The last whole round; None before the first."""
         row = self._database.execute(
-            "SELECT round, model_sha256, emulated_end_s FROM rounds ORDER BY round DESC LIMIT 1"
+            "SELECT round, model_sha256, emulated_end_s, missing FROM rounds ORDER BY round DESC LIMIT 1"
         ).fetchone()
-        return None if row is None else Last(*row)
+        return None if row is None else Last(row[0], row[1], row[2], json.loads(row[3]))
 
     @property
     def mark(self) -> Mark | None:
@@ -165,9 +167,11 @@ class Writer:
                 self._put("lost", [_wire_row(before_round, count) for count in lost.wire])
             self._set_mark(mark)
 
-    def event(self, event: str, **fields: object) -> None:
-        """Appends one event, with its time, to the log."""
-        print(json.dumps({"time": utc_now(), "event": event, **fields}), file=self._events, flush=True)
+    def event(self, event: str, *, durable: bool = False, **fields: object) -> None:
+        """Appends one event to the log, with its number and its times; `durable`: it is on the disk on return."""
+        self._log.add(event, **{"emulated_s": _rounded(self.emulated()), **fields})
+        if durable:
+            self._log.sync()
 
     def keep(self, data: bytes, kind: Literal["safetensors", "json"] = "safetensors") -> str:
         """Keeps a model's file under its SHA-256, which it returns."""
@@ -187,6 +191,7 @@ class Writer:
 
     def close_round(self, kept: RoundRecord) -> None:
         """Keeps one whole round, at once and for good."""
+        self._log.sync()
         with self._transaction():
             self._put("rounds", [_round_row(kept)])
             self._put("metrics", _metric_rows(kept))
@@ -197,6 +202,7 @@ class Writer:
             self._put("drops", [(kept.number, *astuple(dropped)) for dropped in kept.drops])
             self._put("fidelity", [(kept.number, *astuple(finding)) for finding in kept.findings])
             self._put("pulls", [(kept.number, pull.site, *astuple(pull.fetched)) for pull in kept.pulls])
+            self._put("attendance", _attendance_rows(kept))
             if kept.mark is not None:
                 self._set_mark(kept.mark)
             self._database.execute("UPDATE run SET model_sha256 = ?", (kept.model_sha256,))
@@ -226,6 +232,10 @@ class Writer:
         self._database.execute("COMMIT")
 
 
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
+
+
 def _round_row(kept: RoundRecord) -> tuple[object, ...]:
     return (
         kept.number,
@@ -242,6 +252,11 @@ def _round_row(kept: RoundRecord) -> tuple[object, ...]:
 
 def _metric_rows(kept: RoundRecord) -> list[tuple[object, ...]]:
     return [(kept.number, site, name, value) for site, values in kept.metrics.items() for name, value in values.items()]
+
+
+def _attendance_rows(kept: RoundRecord) -> list[tuple[object, ...]]:
+    both = (("late", kept.late), ("back", kept.back))
+    return [(kept.number, site, how, why) for how, sites in both for site, why in sites.items()]
 
 
 def _wire_row(number: int, count: Bytes) -> tuple[object, ...]:

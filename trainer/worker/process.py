@@ -4,8 +4,8 @@ import traceback
 from collections.abc import Callable, Mapping
 
 from emulator.errors import Fell
-from trainer import algorithms, tasks
-from trainer.clock.gate import Stage
+from trainer import algorithms, seeds, tasks
+from trainer.clock.gate import Stage, TurnedAway
 from trainer.config import AT_HUB, CentralPlace, LaunchConfig, SitePlace, central_address
 from trainer.errors import TransferFailed
 from trainer.messages import Order, OrderKind, Trouble
@@ -22,7 +22,7 @@ def run(config: LaunchConfig, place: SitePlace, source: str | None, stage: Stage
     """Be the worker of one site for ever. `source` is the address to call from outside a world. Raises when
     the hub is gone.
     """
-    hub = HubClient(config.hub, source, config.deadline_s)
+    hub = _hub(config, place.name, source)
     if config.central:
         _serve(hub, {"send": Sending(place, config.training.curation, hub, stage).send})
         return
@@ -36,10 +36,14 @@ def run(config: LaunchConfig, place: SitePlace, source: str | None, stage: Stage
 def run_at_hub(config: LaunchConfig, central: CentralPlace, stage: Stage) -> None:
     """Be the worker at the hub, which trains on the studies of all sites; likewise."""
     source = central_address(config) if config.hub.place is None else None
-    hub = HubClient(config.hub, source, config.deadline_s)
+    hub = _hub(config, AT_HUB, source)
     task, algorithm = tasks.get(config.training.task), algorithms.get(config.training.algorithm)
     rounds = Rounds(config, AT_HUB, central.cache_folder, task, algorithm, at_hub(config, central, task), hub, stage)
     _serve(hub, {"train": rounds.train, "evaluate": rounds.evaluate})
+
+
+def _hub(config: LaunchConfig, site: str, source: str | None) -> HubClient:
+    return HubClient(config.hub, source, config.deadline_s, seeds.generator(config.seed, f"{site}/back-off"))
 
 
 def _serve(hub: HubClient, parts: Parts) -> None:
@@ -54,6 +58,8 @@ def _obey(order: Order, parts: Parts, hub: HubClient) -> None:
     """Does what an order says; what goes wrong is told to the hub, which goes on without this site."""
     try:
         parts[order.kind](order)
+    except TurnedAway:
+        return  # it was too late; the next order comes
     except Fell:
         raise  # the hub is gone, and the launcher ends this process
     except Exception as error:  # noqa: BLE001 - whatever it is, the round must name it instead of waiting for it

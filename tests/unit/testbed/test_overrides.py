@@ -21,6 +21,14 @@ def test_settings_reach_training_keys_and_options() -> None:
     assert found.options == {"mu": 2, "mode": "plain"}
 
 
+def test_what_a_run_survives_can_be_set_as_it_is_written_in_a_topology() -> None:
+    settings = ("quorum=0.8", "deadline=2min", "late=next-round", "staleness=1", "require=all")
+    found = overridden(ASKED, None, None, None, settings)
+    assert (found.quorum, found.deadline_s, found.late, found.staleness) == (0.8, 120.0, "next-round", 1)
+    assert found.require == "all"
+    assert overridden(found, None, None, None, ("deadline=none",)).deadline_s is None
+
+
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
@@ -37,6 +45,11 @@ def test_settings_reach_training_keys_and_options() -> None:
         ("mode=central", "expected federated or centralised"),
         ("curation=maybe", "expected keep, drop or stop"),
         ("deidentify=1", "expected true or false"),
+        ("quorum=80", "expected a share of the sites from 0 to 1"),
+        ("deadline=60", "expected a duration such as 60s, or none"),
+        ("deadline=0s", "expected 10ms to 10000min"),
+        ("late=sometimes", "expected drop, next-round or wait"),
+        ("require=most", "expected any or all"),
         ("rounds=3", "'rounds' is not known"),
     ],
 )

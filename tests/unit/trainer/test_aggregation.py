@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer import algorithms, seeds, weights
-from trainer.aggregation import Update, weighted_mean
+from trainer.aggregation import Update, share_of_stale, weighted_mean
 from trainer.errors import UnknownName, UpdateRefused
 from trainer.held_out import split
 
@@ -46,6 +47,21 @@ def test_the_mean_is_the_paper_s_sum(count: int, seed: int) -> None:
         expected = sum(update.samples / n * update.weights[name].astype(np.longdouble) for update in given_updates)
         np.testing.assert_allclose(mean[name], expected, rtol=1e-5, atol=1e-6)
         assert mean[name].dtype == np.float32
+
+
+@given(st.integers(2, 12), st.integers(0, 10_000), st.integers(1, 9), st.floats(0, 3))
+def test_a_late_update_counts_less_the_later_it_is(count: int, seed: int, rounds: int, exponent: float) -> None:
+    assert share_of_stale(0, exponent) == share_of_stale(rounds, 0.0) == 1.0
+    assert share_of_stale(1, 0.5) == pytest.approx(1 / 2**0.5)
+    share = share_of_stale(rounds, exponent)
+    assert share_of_stale(rounds + 1, exponent) <= share
+    first, *rest = updates(count, seed)
+    mean = weighted_mean([replace(first, share=share), *rest])
+    whole = first.samples * share + sum(update.samples for update in rest)
+    expected = first.samples * share / whole * first.weights["b.bias"].astype(np.longdouble) + sum(
+        update.samples / whole * update.weights["b.bias"].astype(np.longdouble) for update in rest
+    )
+    np.testing.assert_allclose(mean["b.bias"], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_mean_over_nothing_is_an_error() -> None:

@@ -7,18 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.clock.emulated import Hands
-from trainer.clock.phases import TICK_S, Moments, Passage, Slots, Together
+from trainer.clock.phases import NEVER, TICK_S, Enough, Moments, Passage, Slots, Together
 
 SITES = ("chu", "lyon", "nice", "oslo")
 Event = tuple[float, str, str]
 FLIGHTS = st.lists(st.tuples(st.floats(0, 50), st.floats(0.001, 5)), min_size=1, max_size=12)
 
 
-def play_moments(flights: list[tuple[float, float]], now: float = 100.0) -> tuple[Moments, list[Event]]:
-    """Plays a Moments phase to its end; every flight takes its real seconds. Events are (wall, site, what)."""
+def play_moments(
+    flights: list[tuple[float, float]], now: float = 100.0, enough: Enough = NEVER
+) -> tuple[Moments, list[Event]]:
+    """Plays a Moments phase until the round may go on; every flight takes its real seconds. Events are (wall, site,
+    what).
+    """
     moments = {f"s{i:02}": moment for i, (moment, _) in enumerate(flights)}
     seconds = {f"s{i:02}": duration for i, (_, duration) in enumerate(flights)}
-    phase = Moments("update", moments, now, deadline_s=1e9)
+    phase = Moments("update", moments, now, deadline_s=1e9, enough=enough)
     for site in moments:
         phase.ask(site, "update", now)
     landing: dict[str, float] = {}
@@ -28,6 +32,8 @@ def play_moments(flights: list[tuple[float, float]], now: float = 100.0) -> tupl
         for site in phase.grant(now):
             began[site], landing[site] = now, now + seconds[site]
             events.append((now, site, "go"))
+        if phase.over:
+            break
         wake = phase.wake_at(now)
         now = min([*landing.values(), *([wake] if wake is not None else [])])
         for site in [site for site, at in landing.items() if at <= now]:
@@ -46,6 +52,40 @@ def test_no_transfer_begins_before_its_moment_and_each_lasts_as_long_as_it_reall
         site = f"s{index:02}"
         assert phase.began[site] >= moment - TICK_S
         assert phase.ended[site] - phase.began[site] == pytest.approx(duration, abs=1e-6)
+
+
+@given(FLIGHTS, st.floats(0.5, 60), st.integers(0, 12))
+def test_a_round_goes_on_at_its_deadline_but_never_below_its_quorum(
+    flights: list[tuple[float, float]], at: float, quorum: int
+) -> None:
+    phase, _ = play_moments(flights, enough=Enough(at, quorum))
+    arrivals = {f"s{i:02}": moment + seconds for i, (moment, seconds) in enumerate(flights)}
+    if not phase.behind:
+        return
+    assert len(phase.through) >= quorum
+    assert phase.last_end >= at - TICK_S
+    in_time = {site for site, arrival in arrivals.items() if arrival < min(at, phase.last_end) - 1e-3}
+    assert in_time <= {*phase.through}
+    surely_late = {site for site, arrival in arrivals.items() if arrival > phase.last_end + 1e-3}
+    assert surely_late <= {*phase.behind}
+
+
+def test_those_that_are_behind_go_on_by_the_same_clock() -> None:
+    phase = Moments("update", {"chu": 1.0, "lyon": 2.0, "nice": 90.0}, 0.0, 1e9, enough=Enough(10.0, 1))
+    for site in ("chu", "lyon", "nice"):
+        phase.ask(site, "update", 0.0)
+    assert phase.grant(0.0) == ["chu"]
+    phase.done("chu", "update", Passage(0.0, 0.5), 0.5)
+    assert phase.grant(0.5) == ["lyon"]  # at 2 s; it is slow
+    assert phase.wake_at(0.5) == 8.5
+    assert phase.grant(8.5) == []
+    assert (phase.over, phase.through, phase.behind, phase.last_end) == (True, ("chu",), ("lyon", "nice"), 10.0)
+    phase.done("lyon", "update", Passage(0.5, 20.5), 20.5)
+    assert phase.arrived_at("lyon") == pytest.approx(22.0)
+    assert phase.grant(21.0) == ["nice"]
+    phase.done("nice", "update", Passage(21.0, 22.0), 22.0)
+    assert phase.arrived_at("nice") == pytest.approx(91.0)
+    assert phase.behind == ()
 
 
 @given(FLIGHTS)

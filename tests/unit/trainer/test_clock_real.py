@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.clock.emulated import Hands
-from trainer.clock.phases import Fetching, Gate, Moments, Passage, Phase, Slots
+from trainer.clock.phases import Enough, Fetching, Gate, Moments, Passage, Phase, Slots
 from trainer.clock.real import RealTime, Running
 
 GATES: tuple[Gate, ...] = ("train", "update")
@@ -145,3 +145,23 @@ def test_the_way_of_an_order_is_on_the_clock() -> None:
     hands = Hands(0.0, {"chu": 1.0, "lyon": 1.0})
     hands.advance(phase)
     assert hands.at == pytest.approx({"chu": 0.03, "lyon": 0.56})
+
+
+def test_the_real_clock_s_round_goes_on_at_its_deadline_too() -> None:
+    clock = Running(0.0, BEGAN)
+    phase = RealTime(GATES, ("chu", "nice"), BEGAN, 1e9, clock, 9, lambda _site, work: work, Enough(10.0, 1))
+    for site in ("chu", "nice"):
+        phase.ask(site, "train", BEGAN)
+    phase.grant(BEGAN)
+    phase.done("chu", "train", Passage(BEGAN, BEGAN + 1, 2.0), BEGAN + 1)
+    phase.ask("chu", "update", BEGAN + 1)
+    assert phase.grant(BEGAN + 2) == ["chu"]
+    phase.done("chu", "update", Passage(BEGAN + 2, BEGAN + 3), BEGAN + 3)
+    assert phase.wake_at(BEGAN + 3) == pytest.approx(BEGAN + 10)
+    assert phase.grant(BEGAN + 10.0) == []
+    assert (phase.over, phase.behind) == (True, ("nice",))
+    phase.done("nice", "train", Passage(BEGAN, BEGAN + 11, 1.0), BEGAN + 11)
+    phase.ask("nice", "update", BEGAN + 11)
+    assert phase.grant(BEGAN + 11) == ["nice"]
+    phase.done("nice", "update", Passage(BEGAN + 11, BEGAN + 12), BEGAN + 12)
+    assert phase.arrived_at("nice") == pytest.approx(12.0)

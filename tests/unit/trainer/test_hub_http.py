@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -31,7 +33,7 @@ from trainer.hub.arrivals import Arrivals
 from trainer.hub.desk import Desk, Port
 from trainer.messages import Report, Trouble
 from trainer.worker.calls import Caller
-from trainer.worker.hub_client import HubClient
+from trainer.worker.hub_client import HubClient, pause_s
 
 SITES = {"127.64.0.1": "lyon", "127.64.0.2": "nice"}
 LYON, NICE = SITES
@@ -54,9 +56,10 @@ class RunningHub:
     folder: Path
     heard: list[str] = field(default_factory=list)
     troubles: list[tuple[str, Trouble]] = field(default_factory=list)
+    told: list[dict[str, Any]] = field(default_factory=list)
 
     def start(self) -> None:
-        self.desk = Desk(SITES, lambda site, trouble: self.troubles.append((site, trouble)))
+        self.desk = Desk(SITES, lambda site, trouble: self.troubles.append((site, trouble)), self._tell)
         self.sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
         numbers = [one.getsockname()[1] for one in self.sockets]
         self.place = HubPlace(
@@ -76,6 +79,9 @@ class RunningHub:
         self.thread.start()
         while not self.server.started:
             time.sleep(0.005)
+
+    def _tell(self, event: str, **fields: Any) -> None:
+        self.told.append({"event": event, **fields})
 
     def _serve(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -105,7 +111,7 @@ def hub(tmp_path: Path) -> Iterator[RunningHub]:
 
 @pytest.fixture
 def lyon(hub: RunningHub) -> Iterator[HubClient]:
-    client = HubClient(hub.place, LYON, deadline_s=60.0)
+    client = HubClient(hub.place, LYON, 60.0, np.random.default_rng(0))
     yield client
     client.close()
 
@@ -161,7 +167,7 @@ def relayed(hub: RunningHub) -> Iterator[Callable[..., HubClient]]:
         for port in (hub.place.model_port, hub.place.update_port, hub.place.study_port):
             relays.append(CuttingRelay(port, LYON, list(upward), list(downward)))
         ports = {"model_port": relays[0].port, "update_port": relays[1].port, "study_port": relays[2].port}
-        return HubClient(hub.place.model_copy(update=ports), LYON, deadline_s=deadline_s)
+        return HubClient(hub.place.model_copy(update=ports), LYON, deadline_s, np.random.default_rng(0))
 
     yield make
     for relay in relays:
@@ -191,6 +197,12 @@ def test_an_update_whose_transfer_is_cut_goes_on_where_it_stopped(
     assert (hub.desk.updates["lyon"].weights["w"] == model(1)["w"]).all()
     received = hub.now(hub.desk.take_payload)["lyon", "update"][1]
     assert len(update) <= received < len(update) + 40_000  # no part of it came twice, but for what was in flight
+    events = [(entry["event"], entry.get("port")) for entry in hub.told]
+    assert events.count(("connect", "update")) == 3
+    assert events.count(("disconnect", "update")) >= 1
+    assert [entry["attempt"] for entry in hub.told if entry["event"] == "retry"][-1] == 3
+    (arrival,) = [entry for entry in hub.told if entry["event"] == "arrival"]
+    assert (arrival["site"], arrival["round"], arrival["bytes"], arrival["late"]) == ("lyon", 3, len(update), False)
 
 
 def instance(number: int, size: int) -> bytes:
@@ -316,6 +328,32 @@ def test_an_update_that_nobody_asked_for_is_not_taken(hub: RunningHub, lyon: Hub
     for number in (1, 2, 3):
         with pytest.raises(TransferFailed, match="no update of round"):
             lyon.update(number, weights.pack(model(1), {"samples": 5}))
+
+
+def test_a_site_that_is_behind_brings_its_update_while_the_others_are_a_round_further(
+    hub: RunningHub, lyon: HubClient
+) -> None:
+    first = hub.now(hub.desk.offer, weights.pack(model()))
+    hub.now(hub.desk.order, "train", 1, {"lyon": first, "nice": first})
+    hub.desk.behind = frozenset({"lyon"})
+    hub.now(hub.desk.order, "evaluate", 1, {"nice": first})
+    hub.now(hub.desk.clear)
+    second = hub.now(hub.desk.offer, weights.pack(model(9)))
+    hub.now(hub.desk.order, "train", 2, {"nice": second})
+    assert lyon.model(first) == weights.pack(model())
+    lyon.update(1, weights.pack(model(2), {"samples": 5}))
+    assert (hub.desk.updates["lyon"].round, hub.told[-1]["late"]) == (1, True)
+    hub.desk.behind = frozenset()
+    hub.now(hub.desk.order, "evaluate", 2, {"nice": second})
+    with pytest.raises(TransferFailed, match="no update of round 1"):
+        lyon.update(1, weights.pack(model(2), {"samples": 5}))
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_pauses_between_attempts_grow_to_a_bound_and_differ(tries: int, luck: float) -> None:
+    assert pause_s(1, luck) == 0.0
+    assert pause_s(tries, luck) <= pause_s(tries, 1.0) <= pause_s(tries + 1, 1.0) <= 5.0
+    assert pause_s(tries, 0.0) == pause_s(tries, 1.0) / 2
 
 
 def test_announced_bytes_and_hash_are_held_to(hub: RunningHub) -> None:
