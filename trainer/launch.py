@@ -5,6 +5,7 @@ memory. They end with it. Standard output has one JSON event a line. Exit codes:
 config, 4 the run can't go on, 130 interrupted.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -181,7 +182,12 @@ class _Launcher:
         hubs, workers = socket.socketpair()
         with hubs, workers:
             self._watch(fork(site, partial(self._bodies[site], Stage(workers))))
-            self._line.say(News("born", site), hubs)
+            self._tell_hub(News("born", site), hubs)
+
+    def _tell_hub(self, news: News, worker: socket.socket | None = None) -> None:
+        """Where the hub is ending, nobody hears it; its pidfd says so next."""
+        with contextlib.suppress(ConnectionError):
+            self._line.say(news, worker)
 
     def _reap(self, child: Child) -> int:
         self._selector.unregister(child.ended)
@@ -195,13 +201,13 @@ class _Launcher:
         if child.name in self._ended_by_hub:  # it was too late or hung: no fault of the worker's that would not pass
             self._ended_by_hub.discard(child.name)
             self._due[child.name] = time.monotonic() + RESTART_PAUSES_S[0]
-            self._line.say(News("died", child.name, "the hub put an end to its worker"))
+            self._tell_hub(News("died", child.name, "the hub put an end to its worker"))
         elif again < RESTARTS:
             self._due[child.name] = time.monotonic() + RESTART_PAUSES_S[again]
             self._restarts[child.name] += 1
-            self._line.say(News("died", child.name, why))
+            self._tell_hub(News("died", child.name, why))
         else:
-            self._line.say(News("gone", child.name, f"{why}, for the {again + 1}th time"))
+            self._tell_hub(News("gone", child.name, f"{why}, for the {again + 1}th time"))
 
     def _hear(self) -> None:
         try:
@@ -214,7 +220,7 @@ class _Launcher:
 
     def _stop_hub(self) -> int:
         """Let the hub write down that it was interrupted."""
-        self._line.say(News("stop"))
+        self._tell_hub(News("stop"))
         child = self._children[_HUB]
         with selectors.DefaultSelector() as waiting:
             waiting.register(child.ended, selectors.EVENT_READ)
