@@ -41,6 +41,7 @@ NAMES = (
     "show",
     "cost",
     "report",
+    "replay",
     "import",
     "deidentify",
     "fill",

@@ -9,14 +9,16 @@ from emulator.worlds import World
 from nodes import pacs, warehouse
 from testbed import filling, probing, runs
 from testbed.machine import processors
-from trainer.config import CentralPlace, LaunchConfig, SitePlace, read
+from trainer.config import CentralPlace, LaunchConfig, Scripted, SitePlace, read
 
 LAUNCH = "launch.json"
 WORKERS = "workers"
 _ALONE = "fedavg"  # of one participant it is plain stochastic gradient descent
 
 
-def composed(world: World, training: Training, seed: int) -> Path:
+def composed(
+    world: World, training: Training, seed: int, replay_of: str | None = None, script: tuple[Scripted, ...] = ()
+) -> Path:
     """Makes the folder of a new run and writes its launch file there; returns the file. Raises `WrongState`
     where the world can't train so.
     """
@@ -43,6 +45,8 @@ def composed(world: World, training: Training, seed: int) -> Path:
         cpu_slots=processors(),
         world_folder=world.folder,
         central=_central(world, folder) if training.mode == "centralised" else None,
+        replay_of=replay_of,
+        script=script,
     )
     return _written(config)
 
@@ -73,13 +77,25 @@ def _central(world: World, folder: Path) -> CentralPlace:
 def recomposed(world: World, run: str) -> Path:
     """Writes the launch file for going on with a run. Raises `WrongState` where the world is not what it ran on."""
     config = read(runs.folder(run) / "config.json")
+    if any(used.round != scripted.round for scripted in config.script for used in scripted.use):
+        raise WrongState(
+            f"run {run} is a strict replay with late updates, which it held; replay {config.replay_of} again"
+        )
     ran_on = runs.opened(run).topology()
-    if differ := _differences(ran_on, world.topology):
+    if differ := differing(ran_on, world.topology):
         raise WrongState(
             f"run {run} can't go on over world '{world.name}': {differ} changed since; "
             "bring up the topology that it was started on"
         )
-    return _written(config.model_copy(update={"resume": True, "world": world.name, "world_folder": world.folder}))
+    places = {site.name: _place(site, config.run_folder) for site in world.topology.sites}
+    now = {
+        "resume": True,
+        "world": world.name,
+        "world_folder": world.folder,
+        "sites": tuple(places[site.name] for site in config.sites),
+        "central": _central(world, config.run_folder) if config.training.mode == "centralised" else None,
+    }
+    return _written(config.model_copy(update=now))
 
 
 def _written(config: LaunchConfig) -> Path:
@@ -98,11 +114,13 @@ def _place(site: Site, folder: Path) -> SitePlace:
     )
 
 
-def _differences(before: Topology, now: Topology) -> str:
+def differing(before: Topology, now: Topology) -> str:
     """What differs besides the training, which the run brings along."""
     parts = {
         "its seed": (before.seed, now.seed),
         "its hub": (before.hub, now.hub),
         "its sites": (before.sites, now.sites),
+        "its regions": (before.regions, now.regions),
+        "its traffic": (before.traffic, now.traffic),
     }
     return ", ".join(name for name, (old, new) in parts.items() if old != new)

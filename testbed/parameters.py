@@ -29,6 +29,10 @@ class Command(click.Command):
                 formatter.write(f"{'':{formatter.current_indent + 4}}{purpose}\n")
 
 
+class CommandGroup(Command, click.Group):
+    """A command that has commands of its own."""
+
+
 def json_option(function: Decorated) -> Decorated:
     """`--json`: one JSON document on stdout and nothing else."""
     return click.option("--json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")(function)

@@ -63,12 +63,12 @@ def again(run: str, name: str | None) -> str:
         complain(f"run {run} is done; there is nothing to go on with")
         return run
     world = up(name or found.entry()["world"])
-    return _trained(world, recomposed(world, run))
+    return trained(world, recomposed(world, run))
 
 
 def train(world: World, training: Training, seed: int) -> str:
     """Trains anew over a world that is up; the run's id."""
-    return _trained(world, composed(world, training, seed))
+    return trained(world, composed(world, training, seed))
 
 
 def up(name: str | None) -> World:
@@ -79,7 +79,8 @@ def up(name: str | None) -> World:
     return world
 
 
-def _trained(world: World, config: Path) -> str:
+def trained(world: World, config: Path) -> str:
+    """Trains what a launch file says; the run's id. Raises `TrainerEnded`."""
     folder = config.parent
     trainer_there = _Trainer(world, config, folder / LOG)
     resume = f"testbed train --resume {folder.name}"
