@@ -23,7 +23,7 @@ int write_file(const char *path, const void *content, size_t size, mode_t mode)
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (fd < 0)
         return complain(path);
-    int failed = write(fd, content, size) != (ssize_t)size || fchmod(fd, mode);
+    int failed = write(fd, content, size) != (ssize_t)size;
     if (failed)
         complain(path);
     close(fd);

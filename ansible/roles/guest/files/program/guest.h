@@ -14,6 +14,6 @@ int hold(const char *file); /* a file whose readers wait until they are let in *
 
 int complain(const char *what); /* says `what` and errno on stderr; 1 */
 int make_folder(const char *path); /* one that is there is fine */
-int write_file(const char *path, const void *content, size_t size, mode_t mode); /* 0, or 1 after complaining */
+int write_file(const char *path, const void *content, size_t size, mode_t mode); /* `mode`: of a new one */
 
 #endif

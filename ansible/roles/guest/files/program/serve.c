@@ -145,11 +145,27 @@ static int open_port(void)
     return -1;
 }
 
+static short state(short events)
+{
+    struct pollfd now = {.fd = port, .events = events};
+    return poll(&now, 1, 0) > 0 ? now.revents : 0;
+}
+
+/* No host, and not for a moment only: data of one that has just connected can be here before the kernel knows of it. */
+static int nobody_is_there(void)
+{
+    for (int looks = 0; state(0) & POLLHUP; looks++) {
+        if (looks == 5)
+            return 1;
+        usleep(50000);
+    }
+    return 0;
+}
+
 /* Whether who asked is there no longer: nobody is, or somebody who asks for something else already. */
 static int caller_is_gone(void)
 {
-    struct pollfd state = {.fd = port, .events = POLLIN};
-    return poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLIN));
+    return (state(POLLIN) & POLLIN) || nobody_is_there();
 }
 
 /* Reads all of it, or GONE when the host leaves in the middle; with no host there it waits for one. */
@@ -196,8 +212,8 @@ static void write_all(const char *from, size_t size)
         if (count > 0) {
             from += count;
             size -= count;
-        } else if (poll(&room, 1, 1000) > 0 && (room.revents & POLLHUP)) {
-            return; /* nobody is there to read it */
+        } else if (poll(&room, 1, 1000) > 0 && (room.revents & POLLHUP) && nobody_is_there()) {
+            return;
         }
     }
 }
