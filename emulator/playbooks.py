@@ -3,11 +3,13 @@
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+_END_WITHIN_S = 10.0
 Told = Callable[[str], None]
 Inventory = Mapping[str, Any]
 
@@ -58,7 +60,7 @@ def play(
 ) -> Played:
     """Play `playbook` on the hosts of `inventory`; `words` are options of ansible-playbook. All is kept below `folder`.
 
-    A host that fails or can't be reached ends up in the answer; nothing is raised for it.
+    A host that fails or can't be reached ends up in the answer; nothing is raised for it. An interrupt ends it too.
     """
     import ansible_runner  # 0.3 s to import, for those who play something
 
@@ -66,7 +68,8 @@ def play(
     hosts = folder / "hosts.json"
     hosts.write_text(json.dumps(inventory, indent=1))
     listener = _Listener(told)
-    run = ansible_runner.run(
+    interrupted = threading.Event()
+    thread, run = ansible_runner.run_async(
         private_data_dir=str(folder),
         project_dir=str(playbook.parent),
         playbook=str(playbook),
@@ -74,9 +77,16 @@ def play(
         cmdline=" ".join(words) or None,
         envvars={**_surroundings(folder), **environment},
         event_handler=listener,
+        cancel_callback=interrupted.is_set,
         quiet=True,
-        settings={"suppress_env_files": True},
+        settings={"suppress_env_files": True, "pexpect_timeout": 1},
     )
+    try:
+        thread.join()
+    except BaseException:
+        interrupted.set()
+        thread.join(_END_WITHIN_S)
+        raise
     said = run.stdout.read() if run.stdout else ""
     return Played(run.rc == 0, listener.changed, tuple(listener.failures), said)
 

@@ -46,6 +46,8 @@ NAMES = (
     "deidentify",
     "fill",
     "image",
+    "inventory",
+    "configure",
     "demo",
     "completion",
 )
