@@ -69,14 +69,16 @@ def make_disk(tree: Path, disk: Path) -> None:
 
 
 def _same_times(disk: Path, inodes: int) -> None:
-    """When a file was read, and when its inode was changed, which nobody can set: mke2fs before 1.47.1 copies both."""
+    """When a file was read, and when its inode was changed, which nobody can set: mke2fs before 1.47.1 copies both; and
+    when the disk was last written.
+    """
     times = ("ctime", "ctime_extra", "atime", "atime_extra")
     lines = (
         f"set_inode_field <{n}> {t} {0 if 'extra' in t else f'@{EPOCH_S}'}\n" for n in range(2, inodes) for t in times
     )
     subprocess.run(
         ["debugfs", "-w", "-f", "-", str(disk)],
-        input="".join(lines),
+        input=f"set_current_time @{EPOCH_S}\n{''.join(lines)}",
         text=True,
         check=True,
         timeout=120,
