@@ -22,7 +22,7 @@ _SSH_OPTIONS = (
     "-o",
     "BatchMode=yes",
     "-o",
-    "ConnectTimeout=10",
+    "ConnectTimeout=60",
     "-o",
     "LogLevel=ERROR",
     "-o",
