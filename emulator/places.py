@@ -20,6 +20,8 @@ MOVE_PORT = 11112
 """Where a worker takes what its PACS sends it for a C-MOVE."""
 SINK_PORT = 9
 """UDP: where background traffic goes, and ends. RFC 863 calls it discard."""
+WORKER_PROCESS, HUB_PROCESS = "testbed-worker", "testbed-hub"
+"""What the kernel calls the processes of a training (`comm`)."""
 
 
 def subnet(index: int) -> str:

@@ -191,6 +191,18 @@ class Agent:
         """What the world's processes take for the machine's name."""
         self._ask({"op": "set-name", "name": name})
 
+    def begin_fault(self, fault: Mapping[str, Any], for_s: float) -> None:
+        """Begin a fault (`emulator.inside.keeper`). Raises `Fell` where it can't be: then nothing is changed."""
+        self._ask(json.dumps({"op": "begin-fault", "fault": fault, "for_s": for_s}, default=vars))
+
+    def end_faults(self, ids: Sequence[str]) -> None:
+        """End faults. Raises `Fell` where one can't be undone; that is tried again."""
+        self._ask({"op": "end-faults", "ids": list(ids)})
+
+    def leave_faults(self, left_s: Mapping[str, float]) -> None:
+        """Leave faults so many seconds from now on, by their ids."""
+        self._ask({"op": "leave-faults", "left_s": dict(left_s)})
+
     def memory_bytes(self) -> int:
         return int(self._ask({"op": "memory"})["bytes"])
 

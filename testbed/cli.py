@@ -33,6 +33,7 @@ NAMES = (
     "open",
     "pacs",
     "link",
+    "fault",
     "capture",
     "check",
     "down",

@@ -50,6 +50,15 @@ def complete_sites(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [item for item in offered if "/" not in item.value and item.value not in ("hub", "wan")]
 
 
+def complete_faults(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Of `[WORLD] FAULT`: worlds at first, and the kinds of faults."""
+    from emulator.faults.registry import names
+
+    words = tuple(ctx.params.get(param.name or "") or ())
+    offers = complete_worlds(ctx, param, incomplete) if not words else []
+    return offers + [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+
+
 def complete_cohorts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of imported cohorts."""
     from emulator.worlds import home

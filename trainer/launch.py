@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from emulator.errors import TestbedError
+from emulator.places import HUB_PROCESS, WORKER_PROCESS
 from emulator.topology import Topology, revive
 from emulator.worlds import enter
 from trainer import algorithms, tasks
@@ -119,7 +120,7 @@ class _Launcher:
     def run(self) -> int:
         """Until the hub has ended; its exit code."""
         sockets = hub.Sockets.listen(self._config)
-        self._watch(fork(_HUB, partial(self._be_hub, sockets)))
+        self._watch(fork(_HUB, partial(self._be_hub, sockets), HUB_PROCESS))
         for listening in sockets.listening:
             listening.close()
         self._hubs_line.connection.close()
@@ -181,7 +182,7 @@ class _Launcher:
     def _bear(self, site: str) -> None:
         hubs, workers = socket.socketpair()
         with hubs, workers:
-            self._watch(fork(site, partial(self._bodies[site], Stage(workers))))
+            self._watch(fork(site, partial(self._bodies[site], Stage(workers)), WORKER_PROCESS))
             self._tell_hub(News("born", site), hubs)
 
     def _tell_hub(self, news: News, worker: socket.socket | None = None) -> None:

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -32,8 +33,8 @@ class Child:
         return os.waitstatus_to_exitcode(status)
 
 
-def fork(name: str, body: Callable[[], int]) -> Child:
-    """A child that runs `body` and ends with its code.
+def fork(name: str, body: Callable[[], int], called: str) -> Child:
+    """A child that runs `body` and ends with its code; `called` is what the kernel calls it (15 letters at most).
 
     It ends with this process, whatever ends that. It heeds no Ctrl-C: a terminal sends that to everybody at
     once, and only the launcher knows in which order to end.
@@ -43,16 +44,17 @@ def fork(name: str, body: Callable[[], int]) -> Child:
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
-        _be_child(parent, body)
+        _be_child(parent, body, called)
     return Child(name, pid, os.pidfd_open(pid))
 
 
-def _be_child(parent: int, body: Callable[[], int]) -> None:
+def _be_child(parent: int, body: Callable[[], int], called: str) -> None:
     code = 1
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:  # it had ended before the kernel knew
             os._exit(1)
+        Path("/proc/self/comm").write_text(called)
         signal.set_wakeup_fd(-1)
         for number in ENDING_SIGNALS:
             signal.signal(number, signal.SIG_IGN)

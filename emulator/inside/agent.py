@@ -15,13 +15,18 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emulator.inside import netlink, nftables, syscalls, widen
+from emulator.inside import breaking, covering, netlink, nftables, syscalls, widen
 from emulator.inside.processes import birth
 
+if TYPE_CHECKING:
+    from emulator.inside.keeper import Keeper
+
 MESSAGE_BYTES = 131_072
+FAULTS = "faults"
 _GRACE_S = 5.0
 _NETNS = "/run/netns"
 # A router that still boots drops a SYN, and the kernel sends the next one after a second: better a new connection.
@@ -198,6 +203,14 @@ def _favour_group(pid: int) -> None:
         group.write_text(str(_BEFORE_OTHERS))
 
 
+def _revive(request: Request, fds: list[int]) -> Request:
+    """Start those services again that do not run; their layers are mounted still."""
+    for launch in request["launches"]:
+        if not _alive({"folders": [launch["folder"]]}, fds)["alive"]:
+            _launch(launch)
+    return {}
+
+
 def _alive(request: Request, _fds: list[int]) -> Request:
     """Which of some services' folders belong to a process that still runs."""
     alive = []
@@ -318,6 +331,16 @@ def _parent(pid: int) -> int:
         return 0
 
 
+@cache
+def _keeper() -> "Keeper":
+    """Who keeps this world's faults; made when there is one: a world without faults starts without it."""
+    from emulator.inside.keeper import Keeper
+
+    keeper = Keeper(Path.cwd(), lambda step: OPERATIONS[step["op"]](step, []))
+    threading.Thread(target=keeper.keep, daemon=True).start()
+    return keeper
+
+
 OPERATIONS: dict[str, Callable[[Request, list[int]], Request]] = {
     "add-places": _add_places,
     "remove-places": _remove_places,
@@ -330,6 +353,17 @@ OPERATIONS: dict[str, Callable[[Request, list[int]], Request]] = {
     "favour": _favour,
     "memory": _memory,
     "set-name": _set_name,
+    "revive": _revive,
+    "make-folder": breaking.make_folder,
+    "signal": breaking.send_signal,
+    "hide-names": breaking.hide_names,
+    "limit": breaking.limit,
+    "cover": covering.cover,
+    "uncover": covering.uncover,
+    "run-program": breaking.run_program,
+    "begin-fault": lambda request, _fds: _keeper().begin(request),
+    "end-faults": lambda request, _fds: _keeper().end(request),
+    "leave-faults": lambda request, _fds: _keeper().leave(request),
 }
 
 
@@ -404,7 +438,9 @@ def _converse(connection: socket.socket) -> None:
 
 
 def serve(listener: socket.socket) -> None:
-    """Answer for ever; a connection that breaks ends its own thread only."""
+    """Answer for ever; a connection that breaks ends its own thread only. The world's folder is the current one."""
+    if Path(FAULTS).is_dir():  # there have been faults: an agent before this one may have left some
+        _keeper()
     while True:
         connection, _ = listener.accept()
         threading.Thread(target=_converse, args=(connection,), daemon=True).start()

@@ -56,9 +56,9 @@ class Player:
     def _tell_router(self) -> str | None:
         """Send what differs from what the router was told last; its refusal."""
         now_s = self._clock.now()
-        by_hand = live.Live.read(self._folder).links
+        changes = live.Live.read(self._folder).changes()
         links = {
-            site: variation.at(part.link, self._score.traces, now_s, by_hand.get(site, variation.UNCHANGED))
+            site: variation.at(part.link, self._score.traces, now_s, changes.get(site, variation.UNCHANGED))
             for site, part in self._score.parts.items()
         }
         told = {

@@ -45,7 +45,7 @@ class NamespaceMachine:
         """Write each service's files, mount its copy-on-write layer, if it has one, and start it."""
         for one in placed:
             write_files(one.folder, one.service)
-        ground.agent.spawn([_launch(one) for one in placed])
+        ground.agent.spawn([launch(one) for one in placed])
 
     def stop(self, ground: Ground, placed: Sequence[Placed]) -> None:
         layers = [layer.target for one in placed if (layer := _layer(one))]
@@ -81,7 +81,8 @@ class NamespaceMachine:
 _SIGNALS = {"pause": "STOP", "resume": "CONT", "crash": "KILL", "power-cut": "KILL"}
 
 
-def _launch(placed: Placed) -> Launch:
+def launch(placed: Placed) -> Launch:
+    """How a service is started from its folder."""
     service, folder = placed.service, str(placed.folder)
     argv = tuple(word.replace("@FOLDER@", folder) for word in service.argv)
     return Launch(service.place, argv, folder, {"TMPDIR": folder, **dict(service.env)}, overlay=_layer(placed))

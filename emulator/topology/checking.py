@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from emulator.topology import builtin, machine, naming, options, profiles, sharing, toxics, wording
+from emulator.topology import builtin, happening, machine, naming, options, profiles, sharing, toxics, wording
 from emulator.topology.document import WAREHOUSE, Document
 from emulator.topology.forms import Form
 from emulator.topology.links import FourStateLoss, LinkDocument
@@ -31,6 +31,7 @@ def check(tree: Node, known: Known) -> tuple[Document | None, list[Problem]]:
         return None, problems + _empty(tree, problems, words)
     problems += [*_empty(tree, problems, words), *_unsettled(document, tree, words), *_uncombinable(document, tree)]
     problems += [*_short_of_studies(document, tree, words), *_not_on_machines(document, tree, words)]
+    problems += happening.wrong(document.faults, tree)
     return (None if problems else document), problems
 
 

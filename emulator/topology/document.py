@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Tag, model_validator
 
+from emulator.topology.faults import FaultDocument
 from emulator.topology.fields import LONGEST_NAME, Measured, Name, Number, Whole, Word, refusal
 from emulator.topology.forms import Form, choice, either
 from emulator.topology.links import LinkDocument, Share
@@ -370,3 +371,4 @@ class Document(Form):
     traffic: list[TrafficDocument] = Field(default_factory=list, description="background traffic")
     training: TrainingDocument = Field(default_factory=TrainingDocument)
     fidelity: FidelityDocument = Field(default_factory=FidelityDocument)
+    faults: list[FaultDocument] = Field(default_factory=list, description="what happens while a training runs")

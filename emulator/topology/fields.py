@@ -30,7 +30,7 @@ def refusal(expected: str, advice: str = "") -> PydanticCustomError:
     return PydanticCustomError(REFUSED, "expected {expected}; {advice}", {"expected": expected, "advice": advice})
 
 
-class _Kind:
+class Kind:
     """A value with a check of its own and a JSON Schema of its own."""
 
     def check(self, value: Any, words: Words | None) -> Any:
@@ -49,7 +49,7 @@ class _Kind:
 
 
 @dataclass(frozen=True)
-class Measured(_Kind):
+class Measured(Kind):
     """A quantity with its unit, from `low` to `high` (as written); held as bits per second, seconds or a fraction.
 
     With a `step`, only whole multiples of it.
@@ -86,7 +86,7 @@ class Measured(_Kind):
 
 
 @dataclass(frozen=True)
-class Whole(_Kind):
+class Whole(Kind):
     """A whole number from `low` to `high`."""
 
     what: str
@@ -103,7 +103,7 @@ class Whole(_Kind):
 
 
 @dataclass(frozen=True)
-class Number(_Kind):
+class Number(Kind):
     """A number without a unit, from `low` to `high`."""
 
     what: str
@@ -120,7 +120,7 @@ class Number(_Kind):
 
 
 @dataclass(frozen=True)
-class Name(_Kind):
+class Name(Kind):
     """A name that the document gives; it becomes part of host names and folders. `taken` are others' names."""
 
     what: str
@@ -152,12 +152,24 @@ def checked_name(value: Any, what: str, taken: tuple[str, ...] = ()) -> str:
 
 
 @dataclass(frozen=True)
-class Word(_Kind):
+class Word(Kind):
     """A word that is defined elsewhere: in the document, or by what this version offers (see `Words`)."""
 
     what: str
     of: Literal[
-        "links", "pacs", "regions", "flavours", "scanners", "tasks", "algorithms", "cohorts", "places", "ends", "images"
+        "links",
+        "pacs",
+        "regions",
+        "flavours",
+        "scanners",
+        "tasks",
+        "algorithms",
+        "cohorts",
+        "places",
+        "ends",
+        "images",
+        "targets",
+        "faults",
     ]
 
     def check(self, value: Any, words: Words | None) -> str:

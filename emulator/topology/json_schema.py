@@ -7,16 +7,25 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from emulator.faults import registry
 from emulator.topology import profiles
 from emulator.topology.document import Document
 from emulator.topology.fields import KNOWN_MARK
 from emulator.topology.tree import Node, Path, Scalar, child
-from emulator.topology.words import Known
+from emulator.topology.words import SELECTORS, Known
 
 Schema = dict[str, Any]
 
 _NULL = {"type": "null"}  # how the models say that a key may be left out; written, it needs a value
-_OWN = ("links", "pacs", "regions", "cohorts", "places", "ends")  # kinds of words that a document may add its own to
+_OWN = (
+    "links",
+    "pacs",
+    "regions",
+    "cohorts",
+    "places",
+    "ends",
+    "targets",
+)  # kinds of words that a document may add its own to
 
 
 def schema(known: Known) -> Schema:
@@ -33,6 +42,8 @@ def schema(known: Known) -> Schema:
         "algorithms": sorted(known.algorithms),
         "cohorts": sorted(known.cohorts),
         "images": sorted(known.images),
+        "targets": ["hub", *SELECTORS],
+        "faults": [*registry.names()],
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "PACS testbed topology"}
     named = _with_words(_with_options(known), words)

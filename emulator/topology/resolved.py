@@ -10,6 +10,7 @@ from typing import Any, Literal
 MachineKind = Literal["namespace", "vm"]
 Clock = Literal["emulated", "real"]
 Mode = Literal["federated", "centralised"]
+Moment = Literal["pull", "model", "train", "update", "aggregate", "eval", "report"]
 Curation = Literal["keep", "drop", "stop"]
 Late = Literal["drop", "next-round", "wait"]
 Require = Literal["any", "all"]
@@ -398,6 +399,47 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
+class Trigger:
+    """When a fault happens: `at_s` seconds of the run's clock after its beginning; or in a round, or in `every` so many
+    rounds, at its beginning or at a `moment` of it: as a site is let through to that, or as the hub aggregates. With
+    `bytes`, once that many bytes of the model or the update have passed then.
+    """
+
+    at_s: float | None = None
+    round: int | None = None
+    every: int | None = None
+    moment: Moment | None = None
+    bytes: int | None = None
+
+    def in_round(self, number: int) -> bool:
+        """Whether it may be in that round."""
+        return number == self.round or (self.every is not None and number % self.every == 0)
+
+    def __str__(self) -> str:
+        if self.at_s is not None:
+            return f"{self.at_s:g} s"
+        which = (
+            f"round {self.round}" if self.round else "every round" if self.every == 1 else f"every {self.every} rounds"
+        )
+        return " ".join((which, *([self.moment] if self.moment else []), *([f"{self.bytes} B"] if self.bytes else [])))
+
+
+@dataclass(frozen=True)
+class PlannedFault:
+    """A fault that is to happen in a run, at each site that it is `on` (or `hub`). `settings` are as they are written;
+    `for_s` counts on the run's clock, and is None where the fault is over at once. Each time, at each site, it happens
+    with probability `chance`.
+    """
+
+    fault: str
+    on: tuple[str, ...]
+    trigger: Trigger
+    for_s: float | None
+    chance: float = 1.0
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Topology:
     """A whole document, resolved."""
 
@@ -415,3 +457,4 @@ class Topology:
     """Traces by name, of the links that have some."""
     fidelity: Fidelity = Fidelity()
     warehouse: Warehouse | None = None
+    faults: tuple[PlannedFault, ...] = ()

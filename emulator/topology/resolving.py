@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from emulator.places import DICOMWEB_PORT, STUDY_PORT
-from emulator.topology import builtin, drawing, machine, policy, profiles, sharing, traffic
+from emulator.topology import builtin, drawing, happening, machine, policy, profiles, sharing, traffic
 from emulator.topology.document import (
     WAREHOUSE,
     ClassShares,
@@ -79,6 +79,7 @@ def resolve(
         traces={name: trace for name, trace in traces.items() if name in traced},
         fidelity=_fidelity(document.fidelity),
         warehouse=_warehouse(document),
+        faults=happening.planned(document.faults, sites, document.seed),
     )
 
 

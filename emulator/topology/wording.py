@@ -5,7 +5,10 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel
+
 from emulator.topology import json_schema, options
+from emulator.topology.document import Document
 from emulator.topology.fields import LONGEST_NAME, REFUSED, UNKNOWN_WORD
 from emulator.topology.forms import VARIANT
 from emulator.topology.problems import Position, Problem, quoted
@@ -27,22 +30,25 @@ _EXPECTED = {
     "literal_error": "{expected}",
 }
 _MOST = 200  # more than are shown, and few enough to look for near words
-_LATER = {"faults": "this version injects no faults yet: take it out"}
 _QUOTED = re.compile(r"'([^']*)'")
 
 
-def problems(errors: Iterable["ErrorDetails"], document: Node, words: Words) -> list[Problem]:
-    """Pydantic's errors, each at the place in the document that it is about; the first 200 of them."""
-    return [_problem(error, document, words) for error in islice(errors, _MOST)]
+def problems(
+    errors: Iterable["ErrorDetails"], document: Node, words: Words, whole: type[BaseModel] = Document
+) -> list[Problem]:
+    """Pydantic's errors, each at the place in the document that it is about; the first 200 of them. `whole` is the form
+    of the document.
+    """
+    return [_problem(error, document, words, whole) for error in islice(errors, _MOST)]
 
 
-def _problem(error: "ErrorDetails", document: Node, words: Words) -> Problem:
+def _problem(error: "ErrorDetails", document: Node, words: Words, whole: type[BaseModel]) -> Problem:
     path = _path(error["loc"], document)
     match error["type"]:
         case "extra_forbidden":
-            told = _unknown_key(path, document, words)
+            told = _unknown_key(path, document, words, whole)
         case "missing":
-            told = _missing_key(path, document, words)
+            told = _missing_key(path, document, words, whole)
         case _ if path and path[-1] == "[key]":
             path = path[:-1]
             told = _wrong_key(error, path, document)
@@ -94,30 +100,28 @@ def _wrong_key(error: "ErrorDetails", path: Path, document: Node) -> Problem:
     return Problem.told(_key_position(path, document), f"the name {quoted(str(path[-1]))}", *_reason(error))
 
 
-def _unknown_key(path: Path, document: Node, words: Words) -> Problem:
+def _unknown_key(path: Path, document: Node, words: Words, whole: type[BaseModel]) -> Problem:
     key = str(path[-1])
     position = _key_position(path, document)
-    if len(path) == 1 and key in _LATER:
-        return Problem.told(position, f"the key {quoted(key)}", "", _LATER[key])
-    advised = advice(key, _keys(path[:-1], document, words)) if ":" not in key else "write a space after the ':'"
+    advised = advice(key, _keys(path[:-1], document, words, whole)) if ":" not in key else "write a space after the ':'"
     return Problem.told(position, f"the key {quoted(key)}", "a key that is known here", advised)
 
 
-def _missing_key(path: Path, document: Node, words: Words) -> Problem:
+def _missing_key(path: Path, document: Node, words: Words, whole: type[BaseModel]) -> Problem:
     key, owner = str(path[-1]), at(document, path[:-1])
-    strange = set(owner.keys) - _keys(path[:-1], document, words) if isinstance(owner, Entries) else ()
+    strange = set(owner.keys) - _keys(path[:-1], document, words, whole) if isinstance(owner, Entries) else ()
     near = nearest(key, strange)
     return Problem.told(
         owner.position, f"no '{key}'", f"'{key}: …' in this mapping", f"rename {quoted(near)}" if near else "add it"
     )
 
 
-def _keys(path: Path, document: Node, words: Words) -> frozenset[str]:
-    """The keys that may be in a mapping of the document, or of the options of a PACS profile."""
+def _keys(path: Path, document: Node, words: Words, whole: type[BaseModel]) -> frozenset[str]:
+    """The keys that may be in a mapping of the document, or of an entry that has a form of its own."""
     form, written = options.form_at(path, document, words), at(document, path)
     if form is None:
-        return json_schema.keys(path, written)
-    own = {options.FLAVOUR} if len(path) == 2 else set()
+        return json_schema.keys(path, written, whole)
+    own = options.OWN[str(path[0])] if len(path) == 2 else frozenset[str]()
     return json_schema.keys(path[2:], written, form) | own
 
 

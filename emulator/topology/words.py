@@ -5,9 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from emulator.faults import registry
+
 if TYPE_CHECKING:
     from emulator.topology.forms import Form
 
+SELECTORS = ("all", "any", "slowest")
+"""Words for sites that a fault may be on, besides their names: all, one that is drawn, the one with the least rate up.
+"""
 _SHOWN = 16  # more names than this in one message hide the message
 _LONG = 64  # letters of a mistyped word that are compared: difflib's time grows with their square
 _COMPARED = 1000  # known words that it is compared with
@@ -53,7 +58,7 @@ class Known:
 @dataclass(frozen=True, kw_only=True)
 class Words(Known):
     """All words of one document: what is `Known`, its link and PACS profiles with the built-in ones, its regions,
-    its places, and which of them background traffic runs between.
+    its places, which of them background traffic runs between, the faults there are, and where they may be.
     """
 
     links: frozenset[str]
@@ -61,6 +66,8 @@ class Words(Known):
     regions: frozenset[str]
     places: frozenset[str]
     ends: frozenset[str]
+    targets: frozenset[str]
+    faults: frozenset[str]
 
     @classmethod
     def of(
@@ -75,7 +82,13 @@ class Words(Known):
         offered |= own
         ends = frozenset(("hub", *sites))
         at_sites = (f"{site}/{role}" for site in ends - {"hub"} for role in ("pacs", "worker"))
-        return cls(**offered, places=ends.union(at_sites), ends=ends)
+        return cls(
+            **offered,
+            places=ends.union(at_sites),
+            ends=ends,
+            targets=ends.union(SELECTORS),
+            faults=frozenset(registry.names()),
+        )
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

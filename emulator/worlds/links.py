@@ -1,4 +1,4 @@
-"""The links of a world that is up: as they are now, and changed by hand while traffic flows."""
+"""The links of a world that is up: as they are now, and changed while traffic flows, by hand or by faults."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -40,12 +40,12 @@ class Links:
 
     def now(self) -> dict[str, Link]:
         """Every site's link as it is at this moment."""
-        return self._at_present(self.by_hand())
+        return self._at_present(Live.read(self._folder).changes())
 
-    def _at_present(self, by_hand: Mapping[str, Changes]) -> dict[str, Link]:
+    def _at_present(self, changes: Mapping[str, Changes]) -> dict[str, Link]:
         clock_s, traces = LinkClock.read(self._folder).now(), self._topology.traces
         return {
-            site.name: variation.at(site.link, traces, clock_s, by_hand.get(site.name, variation.UNCHANGED))
+            site.name: variation.at(site.link, traces, clock_s, changes.get(site.name, variation.UNCHANGED))
             for site in self._topology.sites
         }
 
@@ -59,53 +59,66 @@ class Links:
         self.settle()
         before = self.by_hand().get(name, variation.UNCHANGED)
         hand = variation.over(before[0], down), variation.over(before[1], up)
-        link = self._at_present({name: hand})[name]
-        _refuse_early(link, down, up)
-        sent = self._make(site, {**self.by_hand(), name: hand})
+        _refuse_early(self._at_present({name: hand})[name], down, up)
+        kept = Live.read(self._folder)
+        sent = self._make(site, replace(kept, links={**kept.links, name: hand}))
         events.write(self._folder, "link changed", site=name, down=_told(down), up=_told(up), sent=sent)
-        return link
+        return self.now()[name]
 
     def reset(self, name: str) -> Link:
         """Give a site's link back to the topology; the link as it is now. Raises as `change` does."""
         site = self.site(name)
         self.settle()
-        kept = dict(self.by_hand())
-        if kept.pop(name, None) is not None:
-            sent = self._make(site, kept)
+        kept = Live.read(self._folder)
+        if name in kept.links:
+            others = {other: hand for other, hand in kept.links.items() if other != name}
+            sent = self._make(site, replace(kept, links=others))
             events.write(self._folder, "link reset", site=name, sent=sent)
         return self.now()[name]
+
+    def degrade(self, fault: str, changes: Mapping[str, Changes]) -> None:
+        """Lay what a fault does to links over all else, or take it away again (no `changes`). Raises as `change` does,
+        and may be done twice.
+        """
+        self.settle()
+        for name in {**changes, **Live.read(self._folder).faults.get(fault, {})}:
+            kept = Live.read(self._folder)
+            of_fault = {site: both for site, both in kept.faults.get(fault, {}).items() if site != name}
+            of_fault |= {name: changes[name]} if name in changes else {}
+            others = {other: both for other, both in kept.faults.items() if other != fault}
+            self._make(self.site(name), replace(kept, faults={**others, **({fault: of_fault} if of_fault else {})}))
 
     def settle(self) -> None:
         """Where a change was cut short, make the link whole again: as before it, or as it was to be."""
         kept = Live.read(self._folder)
         if kept.trying is not None:
             site = self.site(kept.trying)
-            self._send(site, kept.links)
+            self._send(site, kept.changes())
             self._tell_player(site)
-            Live(kept.links).write(self._folder)
+            replace(kept, trying=None).write(self._folder)
 
-    def _make(self, site: Site, links: Mapping[str, Changes]) -> str:
+    def _make(self, site: Site, wanted: Live) -> str:
         """Tell the router, and keep it: whoever dies in between leaves a note of it. When the router was told (UTC)."""
-        before = self.by_hand()
-        Live(before, trying=site.name).write(self._folder)
+        before = Live.read(self._folder)
+        replace(before, trying=site.name).write(self._folder)
         try:
-            sent = self._send(site, links)
-            Live(links, trying=site.name).write(self._folder)
+            sent = self._send(site, wanted.changes())
+            replace(wanted, trying=site.name).write(self._folder)
             self._tell_player(site)
         except BaseException:
-            self._send(site, before)
-            Live(before).write(self._folder)
+            self._send(site, before.changes())
+            before.write(self._folder)
             raise
-        Live(links).write(self._folder)
+        wanted.write(self._folder)
         return sent
 
     def _tell_player(self, site: Site) -> None:
         if site.link.varies:
             playing.look_again(self._folder)
 
-    def _send(self, site: Site, by_hand: Mapping[str, Changes]) -> str:
+    def _send(self, site: Site, changes: Mapping[str, Changes]) -> str:
         """One batch for both ways; the devices that duplicate first, where others are needed than there are."""
-        links = self._at_present(by_hand)
+        links = self._at_present(changes)
         router = Router(self._folder, self._agent, kernels.choose(self._wan))
         sites = tuple(replace(site, link=links[site.name]) for site in self._topology.sites)
         wanted = duplicates.detours(replace(self._topology, sites=sites))

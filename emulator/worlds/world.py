@@ -18,6 +18,7 @@ from emulator import events, machines, policy, toxics, traffic
 from emulator import wan as kernels
 from emulator.errors import CannotHere, Fell, WorldBusy, WrongInput, WrongState
 from emulator.inside.init import AGENT_SOCKET
+from emulator.inside.keeper import kept
 from emulator.machines import Progress
 from emulator.places import Service
 from emulator.reach import Agent, Attached
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from httpx import HTTPTransport
 
+    from emulator.worlds.faults import Faults
     from emulator.worlds.toxics import Poisoner
 
 Stream = int | IO[bytes] | None
@@ -130,6 +132,7 @@ class World:
         An error or an interrupt takes away what a first `up` has made. A change that was interrupted is made good by
         the next `up`, which builds the world anew. Raises `CannotHere`, `WorldBusy`, `Fell`.
         """
+        cls._end_faults(name)
         with locked(name):
             present = cls.present(name)
             if present is None:
@@ -140,6 +143,13 @@ class World:
                 )
             present._change(topology, services, progress)
             return present
+
+    @classmethod
+    def _end_faults(cls, name: str) -> None:
+        """A topology is brought up whole. Before the lock is taken: what undoes a fault of a link needs that."""
+        present = cls.present(name)
+        if present is not None and (on := tuple(kept(present.folder))):
+            present.faults().end([fault.id for fault in on])
 
     @classmethod
     def _create(
@@ -393,6 +403,12 @@ class World:
             if not self.toxics(site):
                 raise WrongState(f"site '{site}' of world '{self.name}' has no toxics on")
             self._poisoner().remove(self._site(site), toxic)
+
+    def faults(self) -> "Faults":
+        """What can be broken in this world, and is."""
+        from emulator.worlds.faults import Faults  # its forms take 30 ms to build, for those who break things
+
+        return Faults(self.folder, self.topology, self.record.services)
 
     def _site(self, name: str) -> Site:
         found = [site for site in self.topology.sites if site.name == self._known(name)]

@@ -2,17 +2,23 @@
 
 import json as decoder
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from emulator.errors import TopologyErrors
 from emulator.topology import Site, Topology, dump
+from emulator.topology.scenarios import load_scenario
 from testbed.composition import read
 from testbed.output import document, people, table
 from testbed.parameters import Command, json_option, topology_argument
-from testbed.units import counted, rate, seconds
+from testbed.units import counted, percent, rate, seconds
 from testbed.wording import method
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @click.command(
@@ -23,12 +29,22 @@ from testbed.wording import method
             "testbed validate topologies/quickstart.yaml",
             "every site as it will be, or every mistake with its line",
         ),
+        ("testbed validate my.yaml --scenario topologies/scenarios/vpn-drop.yaml", "whether the scenario fits"),
         ("testbed validate my.yaml --json | jq .topology.sites[0]", "the same for a program"),
     ),
 )
 @topology_argument
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="FILE",
+    envvar="TESTBED_VALIDATE_SCENARIO",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Check a scenario against it, too; may be given several times.",
+)
 @json_option
-def command(topology: Path, json: bool) -> None:
+def command(topology: Path, scenarios: tuple[Path, ...], json: bool) -> None:
     """Check a topology and print it resolved.
 
     Groups are stamped out, defaults filled in, random draws made. Every mistake is told at once, each
@@ -36,6 +52,8 @@ def command(topology: Path, json: bool) -> None:
     """
     try:
         found = read(topology)
+        more = [fault for path in scenarios for fault in load_scenario(path, found, found.seed)]
+        found = replace(found, faults=(*found.faults, *more))
     except TopologyErrors as errors:
         if json:
             document({"valid": False, "problems": list(errors.problems)})
@@ -54,11 +72,23 @@ def _show(topology: Topology) -> None:
     for site in topology.sites:
         shown.add_row(*_row(site, classes))
     out.print(shown)
+    if topology.faults:
+        out.print(_faults(topology))
     training = topology.training
     studies = sum(site.cohort.studies for site in topology.sites)
     size = f"{counted(len(topology.sites), 'site')}, {counted(studies, 'study')}, seed {topology.seed}"
     what = f"{training.task} by {method(training.mode, training.algorithm)}, {counted(training.rounds, 'round')}"
     out.print(f"{topology.name}: {size}; {what}", soft_wrap=True)
+
+
+def _faults(topology: Topology) -> "Table":
+    shown = table("fault", "on", "when", "for", "chance", "settings", left=6)
+    for fault in topology.faults:
+        lasting = "" if fault.for_s is None else seconds(fault.for_s)
+        told = ", ".join(f"{key}: {value}" for key, value in fault.settings.items())
+        chance = "" if fault.chance == 1 else percent(fault.chance)
+        shown.add_row(fault.fault, ", ".join(fault.on), str(fault.trigger), lasting, chance, told)
+    return shown
 
 
 def _row(site: Site, classes: Sequence[str]) -> list[str]:

@@ -139,7 +139,7 @@ def test_what_was_changed_by_hand_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, links: dict[str, tuple[Change, Change]]
 ) -> None:
     folder = tmp_path_factory.mktemp("live")
-    kept = Live(links, trying="a").write(folder)
+    kept = Live(links, "a", {"link-degrade-1": links}).write(folder)
     assert Live.read(folder) == kept
 
 

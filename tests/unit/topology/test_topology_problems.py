@@ -200,7 +200,6 @@ def test_the_usual_mistakes_are_told_in_these_words(refused: Refuse, text: str, 
         (_and("training: {algorithm: fedavgg}"), "expected an algorithm; did you mean 'fedavg'?"),
         (_and("training: {volume_cache: yes}"), "found 'yes'; expected true or false"),
         (_and("training: {options: 3}"), "training.options: found '3'; expected a mapping"),
-        (_and("faults: []"), "x.yaml:3:1: faults: found the key 'faults'; this version injects no faults yet"),
     ],
 )
 def test_every_other_mistake_is_told_with_what_was_expected(refused: Refuse, text: str, problem: str) -> None:
