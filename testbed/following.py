@@ -97,6 +97,14 @@ def _cut(event: Event) -> str:
     return f"the last {torn} of the run's log were torn and are cut off; what was lost is of the round that was on"
 
 
+def _fault(event: Event) -> str:
+    what = f"{event['fault']} on {', '.join(event['on'])}"
+    if event["why"]:
+        return f"round {event['round']}: {what} could not be: {event['why']}"
+    lasting = f" for {seconds(event['for_s'])}" if event["for_s"] is not None else ""
+    return f"round {event['round']}: {what}{lasting}"
+
+
 _SCORES = ("balanced_accuracy", "worst_site_accuracy")
 _SAYINGS: Mapping[str, Callable[[Event], str]] = {
     "started": _started,
@@ -105,4 +113,5 @@ _SAYINGS: Mapping[str, Callable[[Event], str]] = {
     "overrun": _overrun,
     "round-lost": _lost,
     "log-cut": _cut,
+    "fault": _fault,
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from emulator.errors import WrongInput, WrongState
 from emulator.topology import Site, Topology, Training, dump
+from emulator.topology.resolved import PlannedFault
 from emulator.worlds import World
 from nodes import pacs, warehouse
 from testbed import filling, probing, runs
@@ -17,10 +18,15 @@ _ALONE = "fedavg"  # of one participant it is plain stochastic gradient descent
 
 
 def composed(
-    world: World, training: Training, seed: int, replay_of: str | None = None, script: tuple[Scripted, ...] = ()
+    world: World,
+    training: Training,
+    seed: int,
+    faults: tuple[PlannedFault, ...],
+    replay_of: str | None = None,
+    script: tuple[Scripted, ...] = (),
 ) -> Path:
-    """Makes the folder of a new run and writes its launch file there; returns the file. Raises `WrongState`
-    where the world can't train so.
+    """Makes the folder of a new run, in which `faults` happen, and writes its launch file there; returns the file.
+    Raises `WrongState` where the world can't train so.
     """
     if training.mode == "centralised":
         _prove_central(world)
@@ -47,6 +53,7 @@ def composed(
         central=_central(world, folder) if training.mode == "centralised" else None,
         replay_of=replay_of,
         script=script,
+        faults=faults,
     )
     return _written(config)
 

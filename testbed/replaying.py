@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from emulator.faults import replaying
 from emulator.worlds import World
 from testbed import composition, differences
 from testbed.launching import composed, differing
@@ -56,9 +57,10 @@ def replayed(recorded: Run, strict: bool, settings: Sequence[str], wan: str | No
     if not before:
         raise CannotReplay(f"run {recorded.folder.name} has no whole round; there is nothing to replay")
     forced = script(recorded) if strict else ()
+    happens = () if strict else replaying.replayed(recorded.events())
     training = overridden(replace(recorded.config().training, rounds=len(before)), None, None, None, settings)
     with _world(recorded, wan, report) as world:
-        config = composed(world, training, recorded.config().seed, replay_of=recorded.folder.name, script=forced)
+        config = composed(world, training, recorded.config().seed, happens, recorded.folder.name, forced)
         run = opened(trained(world, config))
     after = differences.told(run)
     compared = differences.of_models if strict else differences.of_runs

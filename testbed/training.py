@@ -15,6 +15,8 @@ from typing import Any
 import trainer
 from emulator.errors import TestbedError, WrongInput, WrongState
 from emulator.topology import Training
+from emulator.topology.resolved import PlannedFault
+from emulator.topology.scenarios import load_scenario
 from emulator.worlds import World, home
 from testbed.following import followed
 from testbed.launching import WORKERS, composed, recomposed
@@ -44,8 +46,12 @@ def fresh(
     rounds: int | None,
     seed: int | None,
     settings: Sequence[str],
+    scenarios: Sequence[Path] = (),
 ) -> str:
-    """Trains anew over a world; the run's id. Raises `WrongState` where the world is not up."""
+    """Trains anew over a world, with the faults of the topology and of scenarios in files; the run's id.
+
+    Raises `WrongState` where the world is not up, `WrongInput`.
+    """
     world = up(name)
     training = overridden(world.topology.training, task, algorithm, rounds, settings)
     if algorithm is not None and training.mode == "centralised":
@@ -53,7 +59,9 @@ def fresh(
             f"--algorithm {algorithm}: centralised training has none, one model is trained at the hub; "
             "leave it out, or give --set mode=federated"
         )
-    return train(world, training, world.topology.seed if seed is None else seed)
+    chosen = world.topology.seed if seed is None else seed
+    faults = [fault for path in scenarios for fault in load_scenario(path, world.topology, chosen)]
+    return train(world, training, chosen, tuple(faults))
 
 
 def again(run: str, name: str | None) -> str:
@@ -66,9 +74,9 @@ def again(run: str, name: str | None) -> str:
     return trained(world, recomposed(world, run))
 
 
-def train(world: World, training: Training, seed: int) -> str:
-    """Trains anew over a world that is up; the run's id."""
-    return trained(world, composed(world, training, seed))
+def train(world: World, training: Training, seed: int, faults: tuple[PlannedFault, ...] = ()) -> str:
+    """Trains anew over a world that is up, with `faults` besides the topology's; the run's id."""
+    return trained(world, composed(world, training, seed, (*world.topology.faults, *faults)))
 
 
 def up(name: str | None) -> World:

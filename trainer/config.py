@@ -14,7 +14,7 @@ from emulator.places import (
     gateway_address,
     worker_address,
 )
-from emulator.topology.resolved import Training
+from emulator.topology.resolved import PlannedFault, Training
 from nodes.endpoints import Endpoint
 from trainer.errors import WrongInput
 
@@ -87,9 +87,9 @@ class LaunchConfig(_Strict):
 
     `cpu_slots` is how many workers may compute or pull at once; `ledger` says whether the kernel's counters
     are there to read, `world_folder` whose router and links each round is judged by (None outside a world). A site
-    that owes an answer for `deadline_s` seconds is out of the round. `central` is there where the hub trains.
-    `replay_of` is the run that this one repeats, and `script`, where it is not empty, who has to take part in each
-    round.
+    that owes an answer for `deadline_s` seconds is out of the round. `faults` are those of the topology and of its
+    scenarios, and happen in the world. `central` is there where the hub trains. `replay_of` is the run that this one
+    repeats, and `script`, where it is not empty, who has to take part in each round.
     """
 
     run_folder: Path
@@ -104,6 +104,7 @@ class LaunchConfig(_Strict):
     ledger: bool = True
     world_folder: Path | None = None
     deadline_s: float = Field(default=600.0, gt=0)
+    faults: tuple[PlannedFault, ...] = ()
     central: CentralPlace | None = None
     replay_of: str | None = None
     script: tuple[Scripted, ...] = ()

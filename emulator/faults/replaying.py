@@ -23,8 +23,8 @@ def replayed(events: Iterable[dict[str, Any]]) -> tuple[PlannedFault, ...]:
 def _again(event: dict[str, Any]) -> PlannedFault:
     by_hand = "entry" not in event
     if by_hand or event["at_s"] is not None:
-        trigger = Trigger(at_s=event["emulated_s"])
+        trigger = Trigger(at_s=event["emulated_s"] or 0.0)  # the clock has not begun while the first round gathers
     else:
         trigger = Trigger(round=event["round"], moment=event["moment"], bytes=event["bytes"])
     settings = {key: str(value) for key, value in event["settings"].items()}
-    return PlannedFault(event["fault"], tuple(event["on"]), trigger, event["for_s"], 1.0, settings)
+    return PlannedFault(event["fault"], tuple(event["on"]), trigger, event["for_s"] or None, 1.0, settings)

@@ -26,7 +26,8 @@ from testbed.wording import method
 def command(run: str | None, json: bool) -> None:
     """Show one run's rounds and metrics.
 
-    Also who was missing and why, and in which rounds the emulation kept to its bounds (fidelity).
+    Also who was missing and why, what was broken on purpose, and in which rounds the emulation kept to its bounds
+    (fidelity).
     """
     from testbed.runs import opened
 
@@ -52,6 +53,8 @@ def tell(summary: Mapping[str, Any], out: Console) -> None:
                 out.print(f"round {entry['round']}: {site} was {how}: {why}", soft_wrap=True)
         for why in entry["fidelity_why"]:
             out.print(f"round {entry['round']}: out of bounds: {why}", soft_wrap=True)
+    for fault in summary["faults"]:
+        out.print(_fault(fault), soft_wrap=True)
     by = method(summary["mode"], summary["algorithm"])
     what = f"{summary['task']} by {by} over {summary['world']}, seed {summary['seed']}"
     out.print(f"{summary['run']}: {summary['state']}; {what}", soft_wrap=True)
@@ -65,6 +68,15 @@ def tell(summary: Mapping[str, Any], out: Console) -> None:
         listed = ", ".join(f"{site} ({counted(len(of['rounds']), 'round')})" for site, of in left_out.items())
         out.print(f"missing from some rounds: {listed}", soft_wrap=True)
     out.print(f"model {summary['model_sha256'] or 'none yet'}", soft_wrap=True)
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    """One fault: when, what, where, and whether it could be."""
+    settings = "".join(f", {key} {value}" for key, value in fault["settings"].items())
+    lasting = f" for {seconds(fault['for_s'])}" if fault["for_s"] is not None else ""
+    refused = f"; it could not be: {fault['refused']}" if fault["refused"] else ""
+    what = f"{fault['fault']}{settings} on {', '.join(fault['on'])}{lasting}"
+    return f"round {fault['round']}: at {seconds(fault['emulated_s'])} ({fault['trigger']}) {what}{refused}"
 
 
 def exceeded(summary: Mapping[str, Any]) -> int:

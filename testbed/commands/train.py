@@ -1,5 +1,6 @@
 """`testbed train [WORLD]`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +23,7 @@ FELL_SHORT = 1
         ("testbed train fifty-sites --rounds 20 --seed 3", "more rounds, other first weights and batches"),
         ("testbed train --algorithm local-only --set learning_rate=0.01", "every site by itself, for comparison"),
         ("testbed train --set quorum=0.8 --set deadline=60s --set late=next-round", "go on without slow sites"),
+        ("testbed train --scenario topologies/scenarios/vpn-drop.yaml", "while things break, as that file says"),
         ("testbed train --resume 20261124-110512-a3f1", "go on with an interrupted run where it stopped"),
     ),
 )
@@ -38,6 +40,15 @@ FELL_SHORT = 1
     envvar="TESTBED_TRAIN_SET",
     help="Another key of the topology's `training`, or options.NAME; may be given several times.",
 )
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="FILE",
+    envvar="TESTBED_TRAIN_SCENARIO",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Faults to train through, besides the topology's; may be given several times.",
+)
 @click.option("--resume", metavar="RUN", shell_complete=complete_runs, help="Go on with an interrupted run.")
 @json_option
 def command(
@@ -47,6 +58,7 @@ def command(
     rounds: int | None,
     seed: int | None,
     settings: tuple[str, ...],
+    scenarios: tuple[Path, ...],
     resume: str | None,
     json: bool,
 ) -> int:
@@ -61,10 +73,12 @@ def command(
     from testbed.training import again, fresh
 
     if resume is not None:
-        _alone(task=task, algorithm=algorithm, rounds=rounds, seed=seed, set=settings or None)
+        _alone(
+            task=task, algorithm=algorithm, rounds=rounds, seed=seed, set=settings or None, scenario=scenarios or None
+        )
         run = again(resume, world)
     else:
-        run = fresh(world, task, algorithm, rounds, seed, settings)
+        run = fresh(world, task, algorithm, rounds, seed, settings, scenarios)
     summary = opened(run).summary()
     tell(summary, people(json=True))
     if json:

@@ -49,6 +49,21 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """A fault of the run's scenario that happened. Times are on the emulated clock; `for_s` is None where it was over
+    at once.
+    """
+
+    round: int
+    fault: str
+    on: tuple[str, ...]
+    settings: Mapping[str, str]
+    trigger: str
+    emulated_s: float
+    for_s: float | None
+
+
+@dataclass(frozen=True)
 class Facts:
     """One run, whole."""
 
@@ -70,6 +85,7 @@ class Facts:
     lost_wire: int  # bytes of rounds that were interrupted and begun again
     phases: tuple[Phase, ...]
     pulls: tuple[Pull, ...]
+    faults: tuple[Broken, ...]
     topology: Topology
     site_metrics: Mapping[str, Mapping[str, float]]  # of the last round, by site
 
@@ -137,6 +153,7 @@ def read(run: Run) -> Facts:
             )
         ),
         pulls=tuple(_pulled(entry) for entry in run.pulls()),
+        faults=tuple(_broken(entry) for entry in summary["faults"] if not entry["refused"]),
         topology=run.topology(),
         site_metrics=_site_metrics(run),
     )
@@ -155,6 +172,11 @@ def _round(entry: Mapping[str, Any], ends: Mapping[int, float]) -> Round:
         strays=tuple(entry["fidelity_why"]),
         model_sha256=entry["model_sha256"] or "",
     )
+
+
+def _broken(entry: Mapping[str, Any]) -> Broken:
+    values = {field.name: entry[field.name] for field in fields(Broken)}
+    return Broken(**{**values, "on": tuple(entry["on"])})
 
 
 def _pulled(entry: Mapping[str, Any]) -> Pull:

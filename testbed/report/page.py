@@ -35,6 +35,7 @@ def single(facts: Facts) -> str:
         overhead=tables.overhead_sentence(facts),
         rounds=tables.rounds(facts),
         scores=tables.scores(facts),
+        faults=tables.faults(facts),
         sites=tables.sites(facts),
         pulling=pulling.differences(facts),
         curation=pulling.curation(facts),

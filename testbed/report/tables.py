@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from emulator.topology import Site, Topology
 from testbed.costs import WAN, beyond, overhead, resent, told
-from testbed.report.facts import LEADING, Facts, Round
+from testbed.report.facts import LEADING, Broken, Facts, Round
 from testbed.report.plots.network import round_trip_s
 from testbed.units import counted, octets, percent, rate, seconds
 
@@ -116,6 +116,25 @@ def _round(r: Round) -> tuple[Cell, ...]:
         Cell("; ".join((r.fidelity, *r.strays)), "good" if r.fidelity == "ok" else "wrap bad"),
         Cell(r.model_sha256[:12], code=True),
     )
+
+
+def faults(facts: Facts) -> Table:
+    """What was broken on purpose, and when."""
+    head = ("round", "at", "fault", "on", "lasted", "as")
+    return Table(head, _cells([_fault(fault) for fault in facts.faults]))
+
+
+def _fault(fault: Broken) -> list[str]:
+    settings = "".join(f", {key} {value}" for key, value in fault.settings.items())
+    lasting = "-" if fault.for_s is None else seconds(fault.for_s)
+    return [
+        str(fault.round),
+        seconds(fault.emulated_s),
+        fault.fault + settings,
+        ", ".join(fault.on),
+        lasting,
+        fault.trigger,
+    ]
 
 
 def scores(facts: Facts) -> Table:

@@ -21,6 +21,7 @@ GRID = "#dde3e9"
 PAPER = "#fefeff"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f00")
 SPEED = ("#b2420b", "#e08214", "#b5a642", "#4f9bc4", "#1f5fa8")  # slow to fast, safe for every colour vision
+BROKEN = SPEED[0]
 
 PURPOSE: Mapping[str, str] = MappingProxyType(
     {"pull": SERIES[2], "model": SERIES[0], "update": SERIES[1], "studies": SERIES[4], "control": SERIES[3]}

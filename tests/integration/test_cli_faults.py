@@ -341,6 +341,59 @@ def _echo(connection: socket.socket) -> bool:
     return connection.recv(1) == b"x"
 
 
+SCENARIO = """
+name: rough
+about: a link that is down as updates begin, a worker that dies, a PACS that hangs
+faults:
+  - {at: round 1 update, on: near, fault: link-down, for: 3s}
+  - {at: round 2 train, on: far, fault: worker-killed}
+  - {at: every round, on: far, chance: 0%, fault: link-down, for: 60s}
+  - {at: round 3 update 1kB, on: near, fault: link-degrade, rtt: 400ms, for: 20s}
+"""
+
+
+def test_a_training_goes_through_its_scenario_and_its_record_says_what_happened(
+    door: Door, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "rough.yaml").write_text(SCENARIO)
+    found = _json(door, "train", "--scenario", str(tmp_path / "rough.yaml"), "--rounds", "3")
+    first, second, third = found["rounds"]
+    assert first["participants"] == third["participants"] == ["far", "near"]
+    assert first["emulated_s"] > 3  # near's update waited for its link
+    assert second["participants"] == ["near"]
+    assert "SIGKILL" in second["missing"]["far"]
+    told = [(fault["round"], fault["fault"], fault["on"], fault["trigger"]) for fault in found["faults"]]
+    assert told == [
+        (1, "link-down", ["near"], "round 1 update"),
+        (2, "worker-killed", ["far"], "round 2 train"),
+        (3, "link-degrade", ["near"], "round 3 update 1000 B"),
+    ]
+    assert not any(fault["refused"] for fault in found["faults"])
+    log = (door.home / "runs" / found["run"] / "events.jsonl").read_text().splitlines()
+    started = [event for event in map(json.loads, log) if event["event"] == "fault-started" and "entry" in event]
+    assert [event["entry"] for event in started] == [0, 1, 3]
+    assert not world.faults().on()  # the last one would have gone on for longer than the run
+    shown = door("show", found["run"]).stdout
+    assert "(round 1 update) link-down on near for 3.0 s" in shown
+    door("report", found["run"], "-o", str(tmp_path / "report.html"))
+    assert "What was broken on purpose" in (tmp_path / "report.html").read_text()
+
+
+def test_a_hub_that_is_killed_goes_on_by_resume_and_is_not_killed_again(
+    door: Door, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "s.yaml").write_text("name: s\nfaults: [{at: round 2 update, on: hub, fault: hub-killed}]\n")
+    killed = door("train", "--scenario", str(tmp_path / "s.yaml"), "--rounds", "2", code=247)
+    found = re.search(r"--resume (\S+)", killed.stderr)
+    assert found
+    resumed = _json(door, "train", "--resume", found[1])
+    assert resumed["state"] == "done"
+    assert [entry["participants"] for entry in resumed["rounds"]] == [["far", "near"]] * 2
+    assert [(fault["fault"], fault["round"]) for fault in resumed["faults"]] == [("hub-killed", 2)]
+    calm = _json(door, "train", "--rounds", "2")
+    assert calm["model_sha256"] == resumed["model_sha256"]
+
+
 def test_what_is_wrong_is_said_and_nothing_is_changed(door: Door, world: World) -> None:
     for words, told in (
         (("link-dwn", "--on", "near"), "no fault is called 'link-dwn'; did you mean 'link-down'?"),

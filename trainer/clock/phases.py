@@ -101,6 +101,12 @@ class Phase(ABC):
             self.granted_at[site] = self._owes_since[site] = now
         return chosen
 
+    def held(self, sites: Sequence[str], by_s: float) -> None:
+        """Sites that were granted their gates hear of it so much later."""
+        for site in sites:
+            self.granted_at[site] += by_s
+            self._owes_since[site] += by_s
+
     def done(self, site: str, gate: Gate, passage: Passage, now: float) -> None:
         """A worker has done what lies behind its gate."""
         if self.going.get(site) == gate:
@@ -224,6 +230,12 @@ class Moments(Phase):
     def emulated(self, now: float) -> float:
         """The emulated clock, s."""
         return self._emulated if self._since is None else self._emulated + max(0.0, now - self._since)
+
+    def held(self, sites: Sequence[str], by_s: float) -> None:
+        """The clock stands still meanwhile, unless others' transfers are in flight."""
+        super().held(sites, by_s)
+        if self._since is not None and set(self.going) <= set(sites):
+            self._since += by_s
 
     def done(self, site: str, gate: Gate, passage: Passage, now: float) -> None:
         """A transfer has ended; the clock stands still where it was the last in flight."""

@@ -3,11 +3,11 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from trainer.clock.phases import Passage, Phase
+from trainer.clock.phases import Gate, Passage, Phase
 from trainer.messages import Ask, Done, Failed, stage_message
 from trainer.record.rounds import Pull
 
@@ -46,6 +46,8 @@ class Stage:
         self._phase: Phase | None = None
         self._beside: list[Phase] = []  # closed, with sites that are behind
         self.came_late: Callable[[Phase, str], None] = lambda _phase, _site: None
+        self.going: Callable[[Gate, Sequence[str]], Awaitable[None]] = _nothing
+        """Called as sites are let through a gate, before they hear of it."""
         self.changed = asyncio.Event()
 
     @property
@@ -138,7 +140,7 @@ class Stage:
             self._beside = [one for one in self._beside if one.behind]
             playing: tuple[Phase, ...] = (phase, *self._beside)
             for one in playing:
-                self._grant(one)
+                await self._grant(one)
             if phase.over:
                 return phase
             now = time.monotonic()
@@ -155,8 +157,13 @@ class Stage:
     def _beside_of(self, site: str) -> Phase | None:
         return next((phase for phase in self._beside if site in phase.behind), None)
 
-    def _grant(self, phase: Phase) -> None:
-        for site in phase.grant(time.monotonic()):
+    async def _grant(self, phase: Phase) -> None:
+        sites = phase.grant(time.monotonic())
+        began = time.monotonic()
+        for gate in dict.fromkeys(phase.going[site] for site in sites):
+            await self.going(gate, [site for site in sites if phase.going[site] == gate])
+        phase.held(sites, time.monotonic() - began)
+        for site in sites:
             writer = self._writers.get(site)
             if writer is not None:  # else it has just ended; the launcher's word is on its way
                 writer.write(b"go\n")
@@ -189,6 +196,10 @@ class Stage:
 
 def _nobody(_lost: Lost) -> None:
     """A site that was behind has ended between two rounds: the next one finds it gone, or there again."""
+
+
+async def _nothing(_gate: Gate, _sites: Sequence[str]) -> None:
+    """What happens at a gate where nobody wants to know."""
 
 
 def _pass_on(phase: Phase, site: str, message: Ask | Done) -> None:

@@ -43,6 +43,7 @@ from trainer.hub.fidelity import Probes, late, overran
 from trainer.hub.linktime import LinkTime
 from trainer.hub.meters import Meters
 from trainer.hub.results import Book, metrics, pull_bytes
+from trainer.hub.scenario import Scenario
 from trainer.messages import Report
 from trainer.record import RoundRecord, Writer
 from trainer.weights import Weights
@@ -83,6 +84,7 @@ class Conductor:
         probes: Probes,
         link_time: LinkTime,
         attendance: Attendance,
+        scenario: Scenario,
         say: Say,
     ) -> None:
         self._config = config
@@ -96,6 +98,7 @@ class Conductor:
         self._probes = probes
         self._link_time = link_time
         self._attendance = attendance
+        self.scenario = scenario
         self._say = say
         self._playing: Phase | None = None
         self._absent: dict[str, str] = {}  # sites that were missing from the last round, and why
@@ -156,13 +159,16 @@ class Conductor:
         sites = await self._gather(book)
         await self._probes.begin([site.name for site in self._config.sites if site.name in sites])
         self._tell("round-started", round=book.number, sites=len(sites))
+        await self.scenario.round(book.number)
         course = self._course(book)
         through = await self._train(course, book, models, sites)
+        await self.scenario.aggregating()
         trained, participants = self._aggregate(book, models, through)
         await self._evaluate(course, book, trained, through)
         trained = self._settled(trained, models)
         self._tell_overruns(book)
         end = book.hands.met
+        await self.scenario.settled()
         kept = self._record(book, trained, participants, emulated, end)
         self._writer.close_round(kept)
         self._absent = dict(kept.missing)
@@ -205,6 +211,7 @@ class Conductor:
         async def play(phase: Phase) -> None:
             await self._link_time.enter(phase, book.hands.at.values(), time.monotonic())
             self._playing = phase
+            await self.scenario.enter(phase, book.hands.at.values(), time.monotonic())
             async with self._probes.during(phase):
                 await self._stage.play(phase, lambda lost: self._lose(book, lost))
             self._playing = None
@@ -264,7 +271,9 @@ class Conductor:
     ) -> RoundRecord:
         measured = self._meters.read()
         pulls = self._stage.take_pulls()
-        findings = (late(book.latest_s), *overran(book.overran), *self._probes.end(self._meters.queues))
+        faults, broken = self.scenario.take()
+        found = (late(book.latest_s), *overran(book.overran), *self._probes.end(self._meters.queues))
+        findings = tuple(finding for finding in found if finding.place not in broken)
         return RoundRecord(
             number=book.number,
             started=book.started,
@@ -285,6 +294,7 @@ class Conductor:
             drops=measured.drops,
             mark=measured.mark,
             findings=findings,
+            faults=faults,
             pulls=tuple(pulls),
         )
 

@@ -36,6 +36,7 @@ class Desk:
         self.models: dict[str, bytes] = {}
         self.reports: dict[str, Report] = {}
         self.updates: dict[str, Update] = {}
+        self.passed: Callable[[str, Port, int], None] = lambda _site, _port, _count: None
         self._on_trouble = on_trouble
         self._tell = tell
         self._ends: dict[tuple[str, Port], object] = {}
@@ -168,6 +169,7 @@ class Desk:
         counted = self._payload.setdefault((site, port), [0, 0])
         counted[0] += rx
         counted[1] += tx
+        self.passed(site, port, rx + tx)
 
     def take_payload(self) -> dict[tuple[str, Port], tuple[int, int]]:
         """Payload bytes (rx, tx) since the last taking."""

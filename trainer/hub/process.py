@@ -28,6 +28,7 @@ from trainer.hub.desk import Desk, Port
 from trainer.hub.fidelity import probes
 from trainer.hub.linktime import LinkTime
 from trainer.hub.meters import Counters, Meters
+from trainer.hub.scenario import Scenario
 from trainer.hub.world_news import WorldNews
 from trainer.launcher_line import Line, News
 from trainer.learning import initial
@@ -133,6 +134,7 @@ class _Hub:
                 group.start_soon(self._news.follow)
                 ending = await self._conducted(conductor)
                 group.cancel_scope.cancel()
+            await conductor.scenario.close()
             self._news.take()
             writer.end(ending.state, ending.why)
         say("ended", state=ending.state, why=ending.why)
@@ -192,6 +194,7 @@ class _Hub:
             writer=writer,
             meters=Meters(self._desk, self._counters(), self._config.run_folder.name),
             probes=probes(self._config, self._topology),
+            scenario=self._scenario(writer),
             link_time=LinkTime(self._config.world_folder if self._links_jump() else None),
             attendance=self._attendance(writer),
             say=say,
@@ -212,6 +215,13 @@ class _Hub:
         if self._config.script:
             return ByScript(self._config.script, names, self._desk)
         return ByPolicy(self._config.training, len(names), self._desk, self._stage, writer)
+
+    def _scenario(self, writer: Writer) -> Scenario:
+        config, last = self._config, writer.last
+        before = last.round if last else 0
+        scenario = Scenario(config.faults, config.seed, config.world_folder, writer.event, writer.events, before, say)
+        self._stage.going, self._desk.passed = scenario.going, scenario.counted
+        return scenario
 
     def _counters(self) -> Counters | None:
         if not self._config.ledger:

@@ -7,12 +7,13 @@ RUN/lock             held while it is trained       RUN/models/SHA256.*     ever
 
 from trainer.record.folder import Lock
 from trainer.record.reader import Run, runs
-from trainer.record.rounds import Bytes, Dropped, Lost, Mark, Pull, Resent, RoundRecord, Time
+from trainer.record.rounds import Bytes, Dropped, Happened, Lost, Mark, Pull, Resent, RoundRecord, Time
 from trainer.record.writer import Last, Writer
 
 __all__ = [
     "Bytes",
     "Dropped",
+    "Happened",
     "Last",
     "Lock",
     "Lost",

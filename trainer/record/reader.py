@@ -21,6 +21,7 @@ _DROPS = ("rx_lost", "tx_lost", "rx_overflowed", "tx_overflowed")
 
 _PULL = ("round", "site", *(field.name for field in fields(Fetched)))
 
+_FAULT = ("id", "round", "fault", "on", "settings", "trigger", "started", "emulated_s", "for_s", "refused")
 _Sites = dict[str, dict[str, dict[str, int]]]
 
 
@@ -109,6 +110,7 @@ class Run:
             "require": self.config().training.require,
             "missing": _absences(rounds),
             "rounds": rounds,
+            "faults": self.faults(),
         }
 
     def cost(self) -> dict[str, Any]:
@@ -176,6 +178,12 @@ class Run:
     def events(self) -> tuple[Event, ...]:
         """What happened, in its order, as `trainer.record.log` writes it. Raises `RunDamaged`."""
         return read(self.folder / files.EVENTS)
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Every fault of the run's scenario, in the order in which they happened."""
+        rows = [dict(zip(_FAULT, row, strict=True)) for row in self._later("faults")]
+        read = [{**row, "on": json.loads(row["on"]), "settings": json.loads(row["settings"])} for row in rows]
+        return sorted(read, key=lambda fault: (fault["emulated_s"], fault["started"]))
 
     def topology(self) -> Topology:
         """The topology that it ran on."""

@@ -62,6 +62,23 @@ class Pull(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Happened:
+    """A fault of the run's scenario. `started` is UTC, `emulated_s` the run's clock then; `for_s` is None where it is
+    over at once. `refused` says why it could not be, where it could not.
+    """
+
+    id: str
+    fault: str
+    on: tuple[str, ...]
+    settings: Mapping[str, str]
+    trigger: str
+    started: str
+    emulated_s: float
+    for_s: float | None
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
 class Mark:
     """A world's counters at the moment when a round ended: where the next one begins. `world` names one world."""
 
@@ -104,3 +121,4 @@ class RoundRecord:
     pulls: tuple[Pull, ...] = ()
     late: Mapping[str, str] = field(default_factory=dict)
     back: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[Happened, ...] = ()

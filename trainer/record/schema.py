@@ -50,6 +50,10 @@ CREATE TABLE IF NOT EXISTS pulls ( -- each study that came from a PACS; rx and t
     instances INTEGER NOT NULL, rx INTEGER NOT NULL, tx INTEGER NOT NULL, retries INTEGER NOT NULL,
     doubled INTEGER NOT NULL, seconds REAL NOT NULL, fate TEXT NOT NULL, remark TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS faults ( -- of the run's scenario; times on the run's clock; places and settings are JSON
+    id TEXT PRIMARY KEY, round INTEGER NOT NULL, fault TEXT NOT NULL, places TEXT NOT NULL, settings TEXT NOT NULL,
+    happened TEXT NOT NULL, started TEXT NOT NULL, emulated_s REAL NOT NULL, for_s REAL, refused TEXT
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lost ( -- traffic of rounds that were interrupted and begun again
     before_round INTEGER NOT NULL, site TEXT NOT NULL, purpose TEXT NOT NULL, rx_wire INTEGER NOT NULL,
     tx_wire INTEGER NOT NULL, rx_packets INTEGER NOT NULL, tx_packets INTEGER NOT NULL

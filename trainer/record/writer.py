@@ -18,7 +18,7 @@ from trainer.errors import CannotResume
 from trainer.record import folder as files
 from trainer.record import versions
 from trainer.record.log import Event, Log, read, utc_now
-from trainer.record.rounds import Bytes, Lost, Mark, RoundRecord
+from trainer.record.rounds import Bytes, Happened, Lost, Mark, RoundRecord
 from trainer.record.schema import LATER, SCHEMA
 from trainer.weights import sha256
 
@@ -203,6 +203,7 @@ class Writer:
             self._put("fidelity", [(kept.number, *astuple(finding)) for finding in kept.findings])
             self._put("pulls", [(kept.number, pull.site, *astuple(pull.fetched)) for pull in kept.pulls])
             self._put("attendance", _attendance_rows(kept))
+            self._put("faults", [_fault_row(kept.number, fault) for fault in kept.faults])
             if kept.mark is not None:
                 self._set_mark(kept.mark)
             self._database.execute("UPDATE run SET model_sha256 = ?", (kept.model_sha256,))
@@ -257,6 +258,11 @@ def _metric_rows(kept: RoundRecord) -> list[tuple[object, ...]]:
 def _attendance_rows(kept: RoundRecord) -> list[tuple[object, ...]]:
     both = (("late", kept.late), ("back", kept.back))
     return [(kept.number, site, how, why) for how, sites in both for site, why in sites.items()]
+
+
+def _fault_row(number: int, fault: Happened) -> tuple[object, ...]:
+    what = (fault.fault, json.dumps(fault.on), json.dumps(dict(fault.settings)), fault.trigger)
+    return (fault.id, number, *what, fault.started, fault.emulated_s, fault.for_s, fault.refused)
 
 
 def _wire_row(number: int, count: Bytes) -> tuple[object, ...]:

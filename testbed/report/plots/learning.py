@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from testbed.report.facts import LEADING, Facts, Round
-from testbed.report.theme import FAINT, SERIES, style, svg
+from testbed.report.theme import BROKEN, FAINT, SERIES, style, svg
 
 CURVES = (
     (LEADING, "balanced accuracy", SERIES[0], "o"),
@@ -23,6 +23,8 @@ def by_round(facts: Facts) -> str:
         figure, axes = _canvas("round", "accuracy by round")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         _curves(axes, facts.rounds, [float(r.number) for r in facts.rounds])
+        for number in sorted({fault.round for fault in facts.faults}):
+            _mark(axes, number, number)
         return svg(figure, "accuracy-by-round", "Accuracy by round")
 
 
@@ -32,6 +34,8 @@ def by_time(facts: Facts) -> str:
     with style():
         figure, axes = _canvas(f"emulated time ({unit})", "accuracy by emulated time")
         _curves(axes, facts.rounds, [r.emulated_end_s / divisor for r in facts.rounds])
+        for fault in facts.faults:
+            _mark(axes, fault.emulated_s / divisor, (fault.emulated_s + (fault.for_s or 0.0)) / divisor)
         axes.set_xlim(left=0)
         return svg(figure, "accuracy-by-time", "Accuracy by emulated time")
 
@@ -53,6 +57,12 @@ def chance_line(axes: Axes, classes: int) -> None:
         fontsize=8,
         color=FAINT,
     )
+
+
+def _mark(axes: Axes, begin: float, end: float) -> None:
+    """A mark at the foot of the axes where something was broken."""
+    axes.axvspan(begin, max(begin, end), color=BROKEN, alpha=0.15, linewidth=0, zorder=0)
+    axes.plot(begin, 0, marker="^", color=BROKEN, markersize=6, clip_on=False, zorder=4)
 
 
 def _canvas(below: str, title: str) -> tuple[Figure, Axes]:
