@@ -14,11 +14,13 @@ from typing import Final, Literal, TypeAlias
 import pydicom
 from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
 from dicomanonymizer.simpledicomanonymizer import replace_element
+from pydicom.datadict import dictionary_has_tag, repeater_has_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.tag import BaseTag
 
 from nodes.deidentification.dates import Dates, days_back, is_of_visits, moved
+from nodes.deidentification.texts import may_tell
 from nodes.dicom import labels
 from nodes.errors import Unreadable, WrongInput
 from nodes.pull.elements import Data
@@ -39,8 +41,15 @@ _ACTIONS: Final[Mapping[str, Action]] = {
     "U_TAGS": "uid",
     "X_Z_U_STAR_TAGS": "uid",
 }
-# Type 1 in Enhanced PET, where the table would remove it all the same.
-_REQUIRED: Final[Mapping[int, Action]] = {0x00181078: "dummy"}
+_OURS: Final[Mapping[int, Action]] = {
+    0x00181078: "dummy",  # type 1 in Enhanced PET, where the table would remove it all the same
+    **dict.fromkeys((0x00100033, 0x00100034, 0x00100035), "remove"),  # birth and death in another calendar
+    0x00400400: "remove",  # comments on a step that the table knows as done, not as scheduled
+}
+_OURS_MASKED: Final[tuple[tuple[int, int, Action], ...]] = (
+    (0x60000022, 0xFF00FFFF, "remove"),  # an overlay's description and label: the overlay itself goes
+    (0x60001500, 0xFF00FFFF, "remove"),
+)
 # The library's own dates are of the year 1, which others take for no dates.
 _DUMMY_MOMENTS: Final = {"DA": "19000101", "DT": "19000101000000", "TM": "000000"}
 _SHORTEST_SECRET = 16
@@ -91,8 +100,8 @@ def new_uid(old: str, secret: bytes) -> str:
 def _clean(dataset: Dataset, secret: bytes, back: int | None) -> None:
     """Do to each element, however deep it is nested, what the table says; move dates `back` so many days, if any."""
     for element in list(_readable(dataset)):
-        action = "remove" if element.tag.is_private else _action(element.tag)
-        if back is not None and not element.tag.is_private and is_of_visits(element) and moved(element, back):
+        action = _action(element)
+        if back is not None and _is_known(element) and is_of_visits(element) and moved(element, back):
             continue
         if action == "remove":
             del dataset[element.tag]
@@ -118,7 +127,22 @@ def _readable(dataset: Dataset) -> Iterator[DataElement]:
             del dataset[tag]
 
 
-def _action(tag: BaseTag) -> Action | None:
+def _is_known(element: DataElement) -> bool:
+    """Whether the standard says what an element is; where the file alone says it, nobody knows what its value tells.
+    Of groups that repeat, overlays alone are left in use: pixels in others nobody looks at."""
+    tag = element.tag
+    named = dictionary_has_tag(tag) or (tag >> 24 == 0x60 and repeater_has_tag(tag))
+    return named and not tag.is_private and element.VR != "UN"
+
+
+def _action(element: DataElement) -> Action | None:
+    if not _is_known(element):
+        return "remove"
+    return _named(element.tag) or ("dummy" if may_tell(element) else None)
+
+
+def _named(tag: BaseTag) -> Action | None:
+    """What the table says, and we where it says too little."""
     exact, masked = _table()
     if tag in exact:
         return exact[tag]
@@ -137,7 +161,7 @@ def _table() -> tuple[dict[int, Action], list[tuple[int, int, Action]]]:
                 masked.append(((group << 16 | element) & wide, wide, action))
             else:
                 exact[group << 16 | element] = action
-    return exact | dict(_REQUIRED), masked
+    return exact | dict(_OURS), [*masked, *_OURS_MASKED]
 
 
 def _map(element: DataElement, secret: bytes) -> None:

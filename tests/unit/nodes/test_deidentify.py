@@ -15,13 +15,22 @@ import pytest
 from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from pydicom.datadict import (
+    dictionary_has_tag,
+    dictionary_VR,
+    keyword_for_tag,
+    tag_for_keyword,
+)
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from nodes.cohorts import scanners
+from nodes.deidentification import texts
+from nodes.deidentification.dates import Dates
 from nodes.deidentification.profile import deidentify, new_uid
+from nodes.dicom import labels
 from nodes.dicom.archive import Storage, study_files
 from nodes.dicom.dialects import spoken
 from nodes.dicom.study import Context
@@ -123,6 +132,89 @@ def test_nothing_that_the_table_names_keeps_its_value_however_deep_it_stands(fil
     assert [trace for trace in TRACES if trace in header] == []
     numbers = [element for element in read(clean).iterall() if element.value in (6134, 613.5, 613.42)]
     assert numbers == []
+
+
+WORDS = ("LO", "LT", "ST", "UT", "UC", "PN", "SH")
+KEPT = {keyword for keywords in texts.KEPT.values() for keyword in keywords}
+
+
+def worded() -> dict[int, str]:
+    """Every attribute of DICOM's dictionary that holds words, and its VR; of those that repeat, one each."""
+    found = {tag: entry[0] for tag, entry in DicomDictionary.items() if entry[0] in WORDS and tag >> 16 > 4}
+    every = {int(mask.replace("x", "2"), 16): entry[0] for mask, entry in RepeatersDictionary.items()}
+    return found | {tag: vr for tag, vr in every.items() if vr in WORDS}
+
+
+def survivors(dataset: Dataset, planted: dict[int, str], dates: Dates = "remove") -> set[str]:
+    """Keywords of attributes whose own mark is still somewhere in the bytes."""
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    assert all(mark.encode() in buffer.getvalue() for mark in planted.values())
+    clean = deidentify(buffer.getvalue(), SECRET, dates)
+    return {keyword_for_tag(tag) or f"{tag:08x}" for tag, mark in planted.items() if mark.encode() in clean}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_of_every_attribute_that_holds_words_only_those_pass_that_are_listed_with_a_reason(
+    files: list[bytes], deep: bool
+) -> None:
+    dataset, marks = read(files[0]), dict[int, str]()
+    into = Dataset() if deep else dataset
+    for tag, vr in worded().items():
+        marks[tag] = f"MARK{tag:08X}"
+        into[tag] = DataElement(tag, vr, marks[tag])
+    if deep:
+        dataset.SourceImageSequence = [into]
+    assert len(marks) > 700
+    assert survivors(dataset, marks) == KEPT - {"CodingSchemeURL", "URNCodeValue"}  # addresses hold no words
+
+
+def test_the_list_of_what_passes_names_nothing_that_the_table_names() -> None:
+    tags = {tag_for_keyword(keyword) for keyword in KEPT}
+    assert len(tags) == len(KEPT)
+    assert tags.isdisjoint(table() | {None})
+
+
+def test_the_label_is_the_one_diagnosis_that_passes_and_only_in_our_own_words(files: list[bytes]) -> None:
+    dataset = read(files[0])
+    labels.write(dataset, "mci")
+    dataset.AdmittingDiagnosesDescription = TEXT
+    dataset.AdmittingDiagnosesCodeSequence[0].CodeMeaning = TEXT
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    clean = deidentify(buffer.getvalue(), SECRET)
+    assert TEXT.encode() not in clean
+    assert labels.read(labels.codes(read(clean)), "") == "mci"
+
+
+UNKNOWN = {0x00120F01: "LO", 0x7FDE0010: "UT", 0x00180F02: "UN", 0x60020F22: "SH", 0x00080F03: "OB", 0x00080F04: "CS"}
+UNKNOWN |= {tag: vr for tag, (vr, *_) in DicomDictionary.items() if vr == "UN"}
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_what_no_dictionary_knows_goes_whatever_vr_it_claims(files: list[bytes], syntax: UID) -> None:
+    dataset = read(files[0])
+    dataset.SourceImageSequence = [Dataset()]
+    for tag, vr in UNKNOWN.items():
+        for into in (dataset, dataset.SourceImageSequence[0]):
+            into[tag] = DataElement(tag, vr, TEXT.encode() if vr in ("UN", "OB") else TEXT)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, implicit_vr=syntax.is_implicit_VR, little_endian=True)
+    assert TEXT.encode() in buffer.getvalue()
+    assert TEXT.encode() not in deidentify(buffer.getvalue(), SECRET)
+
+
+def test_words_under_the_tag_of_a_number_go_and_numbers_under_the_vr_of_words_stay(files: list[bytes]) -> None:
+    dataset = read(files[0])
+    dataset[0x00180050] = DataElement(0x00180050, "LO", TEXT)
+    dataset[0x00181310] = DataElement(0x00181310, "LO", TEXT)
+    dataset[0x00180088] = DataElement(0x00180088, "LO", "3.25")
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    clean = deidentify(buffer.getvalue(), SECRET)
+    assert TEXT.encode() not in clean
+    assert b"3.25" in clean
 
 
 def test_a_sequence_that_is_to_be_empty_keeps_none_of_its_items(files: list[bytes]) -> None:
@@ -229,13 +321,42 @@ def test_shifted_dates_keep_what_lies_between_them_and_nobody_knows_by_how_much(
     assert read(deidentify(dated(), SECRET)).StudyDate != "20200131"
 
 
-@pytest.mark.parametrize("odd", ["202001", "20201399", "2020.01.31", "yesterday"])
+@pytest.mark.parametrize(
+    "odd", ["202001", "20201399", "2020.01.31", "yesterday", "20180501-20180502", "20180501 JANE ROE"]
+)
 def test_a_date_that_cannot_be_moved_goes(odd: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = dated(StudyDate=odd)
         assert odd.encode() in made
         assert odd.encode() not in deidentify(made, SECRET, "shift")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "odd"),
+    [
+        ("AcquisitionDateTime", "20180501101500-20180502"),
+        ("AcquisitionDateTime", "20180501 JANE ROE"),
+        ("AcquisitionDateTime", "2018050110150012"),
+        ("StudyTime", "10 JANE ROE"),
+        ("StudyTime", "1015-1120"),
+    ],
+)
+def test_a_moment_keeps_nothing_that_belongs_to_no_moment(keyword: str, odd: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = dated(**{keyword: odd})
+        assert odd.encode() in made
+        clean = deidentify(made, SECRET, "shift")
+    assert odd.encode() not in clean
+    assert odd.encode()[-6:] not in clean
+
+
+@pytest.mark.parametrize("tail", ["", "10", "1015", "101500", "101500.123456", "101500.5+0100", "-0500"])
+def test_a_whole_moment_keeps_its_hour_and_zone(tail: str) -> None:
+    moved = read(deidentify(dated(AcquisitionDateTime=f"20200302{tail}"), SECRET, "shift")).AcquisitionDateTime
+    assert moved[8:] == tail
+    assert moved[:8] < "20190303"
 
 
 def test_what_planted_dates_say_is_gone_also_where_dates_are_moved(files: list[bytes]) -> None:
