@@ -15,20 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydicom.pixels.utils import iter_pixels
-from pydicom.uid import UID
-
 from emulator.writing import write_whole
-from nodes.curation.burnt_in_text import burnt_in_text, lettered
 from nodes.curation.identifying_attributes import identifying_attributes
 from nodes.curation.images import Image, header, look
 from nodes.deidentification.dates import Dates
+from nodes.deidentification.pixels import refuse_unclean
 from nodes.deidentification.profile import deidentify, new_uid, refuse_short
 from nodes.errors import Unreadable, WrongState
 from nodes.imports import dicom, disk
 from nodes.imports.findings import LeftOut, Source
 from nodes.imports.sources import sources
-from nodes.pull.identity import REFUSALS
 
 Progress = Callable[[str, int, int], None]
 
@@ -46,12 +42,14 @@ CREATE TABLE IF NOT EXISTS files (
 @dataclass(frozen=True)
 class Exported:
     """What an export has come to. `files` are there now, of `studies`; `left_out` are not, and `list` says why.
-    `known` were there before. `named` is in how many of the files curation's check found attributes that identify
-    somebody, before; afterwards it finds none, since a file in which it does is left out.
+    `written` came by this run; `known` it met and were there before. `named` is in how many of the files curation's
+    check found attributes that identify somebody, before; afterwards it finds none, since a file in which it does is
+    left out.
     """
 
     files: int
     studies: int
+    written: int
     known: int
     left_out: int
     list: Path
@@ -65,12 +63,12 @@ def export(path: Path, target: Path, secret: bytes, dates: Dates, ledgers: Path,
     export into `target` is going on, or it was written with another secret or other dates.
     """
     refuse_short(secret)
-    folder = ledgers / hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _own_folder(ledgers / hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:16])
     target.mkdir(parents=True, exist_ok=True)
     with _alone(folder, target), disk.own_database(folder / _LEDGER), _Ledger(folder, target) as ledger:
         ledger.settle(hmac.digest(secret, dates.encode(), hashlib.sha256).hex())
-        done = known = 0
+        ledger.forget_lost()
+        known = 0
         total = sum(1 for _ in sources(path))
         progress(_DOING, 0, max(1, total))
         for done, found in enumerate(sources(path), start=1):
@@ -78,6 +76,16 @@ def export(path: Path, target: Path, secret: bytes, dates: Dates, ledgers: Path,
             progress(_DOING, done, max(done, total))
         _write_list(folder / LEFT_OUT, ledger)
         return ledger.summary(known, folder / LEFT_OUT)
+
+
+def _own_folder(folder: Path) -> Path:
+    """For this user only: what lies in it names the originals."""
+    for one in (folder.parent, folder):
+        one.mkdir(mode=0o700, parents=True, exist_ok=True)
+        one.chmod(0o700)
+    (folder / _LEDGER).touch(mode=0o600)
+    (folder / _LEDGER).chmod(0o600)
+    return folder
 
 
 @dataclass(frozen=True)
@@ -119,34 +127,12 @@ def _clean(source: Source, cleaning: _Cleaning, ledger: "_Ledger") -> None:
     whose = dicom.read(source.path)
     data = source.path.read_bytes()
     image = look(data)
-    _refuse_unclean(image, data)
+    refuse_unclean(image, data)
     clean = deidentify(data, cleaning.secret, cleaning.dates)
     if left := [*identifying_attributes(Image(header(clean), [], ""))]:
         raise LeftOut(f"it would still say whom it is of: {left[0]}")
     study, instance = (new_uid(uid, cleaning.secret) for uid in (whose.study, whose.sop))
     ledger.keep(source, f"{study}/{instance}.dcm", clean, any(identifying_attributes(image)))
-
-
-def _refuse_unclean(image: Image, data: bytes) -> None:
-    """What no table of attributes helps against: text in pixels, and documents."""
-    kind = UID(image.texts.get("SOPClassUID", "")).name
-    if kind.startswith("Encapsulated"):
-        raise LeftOut(f"{kind}: a document, in which nobody has looked for names")
-    if why := next(iter(burnt_in_text(image)), None):
-        raise LeftOut(f"burnt-in text: {why}")
-    if image.broken and "Image Storage" in kind:  # it lies nowhere in space, or can't be decoded at all
-        _refuse_letters(data)
-
-
-def _refuse_letters(data: bytes) -> None:
-    try:
-        written = any(
-            lettered(plane.max(axis=-1) if plane.ndim > 2 else plane) for plane in iter_pixels(io.BytesIO(data))
-        )
-    except REFUSALS as error:
-        raise LeftOut(f"its pixels can't be decoded, and so not be looked at for text ({str(error)[:120]})") from error
-    if written:
-        raise LeftOut("burnt-in text: bright thin lines of one value, as letters have")
 
 
 class _Ledger:
@@ -155,7 +141,7 @@ class _Ledger:
     def __init__(self, folder: Path, target: Path) -> None:
         self._folder = folder
         self._target = target
-        self._uncommitted = 0
+        self._uncommitted = self._written = 0
         self._db = sqlite3.connect(folder / _LEDGER)
         self._db.executescript(_SCHEMA)
 
@@ -171,16 +157,22 @@ class _Ledger:
         found = self._db.execute("SELECT digest FROM settings").fetchone()
         if found is None:
             self._db.execute("INSERT INTO settings VALUES (?)", (digest,))
+            self._db.commit()  # before any file: after a kill no other key may be taken
         elif found[0] != digest:
             raise WrongState(
                 f"{self._target} was written with another key, or another way with dates; take these again, or "
                 "another folder"
             )
 
+    def forget_lost(self) -> None:
+        """What somebody has taken away since is not there, and is nobody's double."""
+        self._db.create_function("is_there", 1, lambda place: (self._target / place).exists())
+        self._db.execute("DELETE FROM files WHERE target IS NOT NULL AND NOT is_there(target)")
+
     def knows(self, source: Source) -> bool:
-        """Whether it was done before, has not changed since, and is still there."""
+        """Whether it was done before, and has not changed since."""
         row = self._db.execute("SELECT stamp, target FROM files WHERE name = ?", (source.name,)).fetchone()
-        return row is not None and row[0] == source.stamp and bool(row[1]) and (self._target / row[1]).exists()
+        return row is not None and row[0] == source.stamp and bool(row[1])
 
     def keep(self, source: Source, place: str, data: bytes, named: bool) -> None:
         """Put a file in its place. Raises LeftOut where another source has become that one."""
@@ -196,6 +188,7 @@ class _Ledger:
             draft.write_bytes(data)
         self._withdraw(source.name, but=place)
         self._note(source.name, source.stamp, place, named, None)
+        self._written += 1
 
     def leave_out(self, name: str, stamp: str, why: str) -> None:
         """It was not; what an earlier content of it had become goes."""
@@ -219,11 +212,11 @@ class _Ledger:
         yield from self._db.execute("SELECT name, why FROM files WHERE why IS NOT NULL ORDER BY name")
 
     def summary(self, known: int, listed: Path) -> Exported:
-        """All that was ever done."""
+        """All that is there now."""
         distinct = "COUNT(DISTINCT substr(target, 1, instr(target, '/')))"
         row = self._db.execute(f"SELECT COUNT(target), {distinct}, COUNT(why), SUM(named) FROM files").fetchone()  # noqa: S608 - ours
         files, studies, left_out, named = (int(value or 0) for value in row)
-        return Exported(files, studies, known, left_out, listed, named)
+        return Exported(files, studies, self._written, known, left_out, listed, named)
 
 
 def _write_list(path: Path, ledger: _Ledger) -> None:
@@ -233,3 +226,4 @@ def _write_list(path: Path, ledger: _Ledger) -> None:
     rows.writerows(ledger.left_out())
     with disk.own_disk(path):
         write_whole(path, text.getvalue().encode(errors="backslashreplace"))
+        path.chmod(0o600)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from emulator.errors import WrongInput
+from emulator.errors import CannotHere, WrongInput
 from testbed import progress
 from testbed.output import document, people
 from testbed.parameters import Command, json_option
@@ -55,10 +55,12 @@ def command(path: Path, out: Path, key: Path | None, dates: Literal["remove", "s
     from nodes.passwords import kept_secret
 
     _refuse_inside(path, out)
-    secret = kept_secret(key or home() / "deidentify.key")
+    _refuse_shared("--key" if key else "this home's key", key or home() / "deidentify.key", out)
+    _refuse_shared("the list of originals", home() / "deidentified", out)
+    secret = _secret_of(key) if key else kept_secret(home() / "deidentify.key")
     with progress.shown() as report:
         found = export(path, out, secret, dates, home() / "deidentified", report)
-    if not found.files:
+    if not found.written and not found.known:
         raise WrongInput(f"{path}: nothing in it can be de-identified; why, file by file, is in {found.list}")
     if json:
         document({"out": str(out), "dates": dates, **_told(found)})
@@ -68,6 +70,24 @@ def command(path: Path, out: Path, key: Path | None, dates: Literal["remove", "s
 def _refuse_inside(path: Path, out: Path) -> None:
     if out.resolve().is_relative_to(path.resolve()) or path.resolve().is_relative_to(out.resolve()):
         raise WrongInput(f"--out: '{out}' and '{path}' lie in each other; take a folder beside the originals")
+
+
+def _refuse_shared(what: str, kept: Path, out: Path) -> None:
+    """Whoever gets OUT must not get what turns it back."""
+    if kept.resolve().is_relative_to(out.resolve()):
+        raise WrongInput(f"{what}: '{kept}' would lie in '{out}', which is given away; keep it elsewhere")
+
+
+def _secret_of(key: Path) -> bytes:
+    from nodes.passwords import kept_secret
+
+    try:
+        return kept_secret(key)
+    except CannotHere as error:
+        why = getattr(error.__cause__, "strerror", error)
+        raise WrongInput(
+            f"--key: '{key}' can be neither read nor made ({why}); name a file in a folder that is there and yours"
+        ) from error
 
 
 def _told(found: "Exported") -> dict[str, object]:

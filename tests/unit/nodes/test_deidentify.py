@@ -230,7 +230,10 @@ def test_a_sequence_that_is_to_be_empty_keeps_none_of_its_items(files: list[byte
     assert TEXT.encode() not in deidentify(buffer.getvalue(), SECRET)
 
 
-@pytest.mark.parametrize("writes", [Writes(), Writes(syntax="jpeg-ls", private=True, charset="ISO 2022 IR 87")])
+@pytest.mark.parametrize(
+    "writes",
+    [Writes(), Writes(wrong_vr=True), Writes(syntax="jpeg-ls", private=True, charset="ISO 2022 IR 87")],
+)
 def test_volumes_and_labels_survive_and_the_patient_does_not(
     files: list[bytes], patient: Subject, writes: Writes
 ) -> None:

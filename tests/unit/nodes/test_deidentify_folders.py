@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from import_data import dicom
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from nodes.cohorts import scanners
 from nodes.curation.identifying_attributes import identifying_attributes
@@ -86,11 +86,13 @@ def test_text_in_pixels_and_what_is_no_dicom_are_left_out_and_listed(
     assert "notes.txt,not DICOM" in reasons(folder)
 
 
-def _captured(path: Path, pixels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> None:
+def _captured(
+    path: Path, pixels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]", kind: str = SecondaryCaptureImageStorage
+) -> None:
     """A photograph of a screen: it lies nowhere in space."""
     path = dicom(path, 1)
     dataset = pydicom.dcmread(path)
-    dataset.SOPClassUID, dataset.SOPInstanceUID = SecondaryCaptureImageStorage, f"1.2.9.{abs(hash(path.name)) % 10**6}"
+    dataset.SOPClassUID, dataset.SOPInstanceUID = kind, f"1.2.9.{abs(hash(path.name)) % 10**6}"
     dataset.Rows, dataset.Columns = pixels.shape[:2]
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
     if pixels.ndim > 2:
@@ -100,10 +102,42 @@ def _captured(path: Path, pixels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8
     dataset.save_as(path)
 
 
-def test_text_in_a_capture_of_a_screen_is_seen_too(folder: Path) -> None:
+def _plain_and_lettered() -> "tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], ...]":
     plain = np.random.default_rng(1).integers(0, 60, (64, 64)).astype(np.uint8)
     lettered = plain.copy()
     lettered[10:30:4, 5:60] = 255
+    return plain, lettered
+
+
+@pytest.mark.parametrize("kind", ["1.3.46.670589.5.0.2.1", "1.2.840.10008.5.1.4.1.1.9999", ""])
+def test_text_is_seen_whatever_kind_of_object_the_pixels_are_in(folder: Path, kind: str) -> None:
+    """Private, newer than this dictionary, or not told."""
+    plain, lettered = _plain_and_lettered()
+    _captured(folder / "plain.dcm", plain, kind)
+    _captured(folder / "text.dcm", lettered, kind)
+    run(folder)
+    assert 'text.dcm,"burnt-in text' in reasons(folder)
+    assert 'plain.dcm,"burnt' not in reasons(folder)
+
+
+@pytest.mark.parametrize(("keyword", "bits"), [("FloatPixelData", 32), ("DoubleFloatPixelData", 64)])
+def test_text_is_seen_in_pixels_of_fractions(folder: Path, keyword: str, bits: int) -> None:
+    for name, pixels in zip(("plain", "text"), _plain_and_lettered(), strict=True):
+        path = dicom(folder / f"{name}.dcm", len(name))
+        dataset = pydicom.dcmread(path)
+        del dataset.PixelData, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation
+        dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.30"
+        dataset.Rows = dataset.Columns = 64
+        dataset.BitsAllocated = bits
+        setattr(dataset, keyword, (pixels / 255).astype(f"<f{bits // 8}").tobytes())
+        dataset.save_as(path)
+    found = run(folder)
+    assert (found.files, found.left_out) == (1, 1)
+    assert 'text.dcm,"burnt-in text' in reasons(folder)
+
+
+def test_text_in_a_capture_of_a_screen_is_seen_too(folder: Path) -> None:
+    plain, lettered = _plain_and_lettered()
     _captured(folder / "plain.dcm", plain)
     _captured(folder / "text.dcm", lettered)
     _captured(folder / "colour.dcm", np.repeat(lettered[..., None], 3, axis=2))
@@ -114,7 +148,7 @@ def test_text_in_a_capture_of_a_screen_is_seen_too(folder: Path) -> None:
 
 def test_pixels_that_nobody_can_decode_are_not_passed_on_unseen(folder: Path) -> None:
     dataset = pydicom.dcmread(dicom(folder / "odd.dcm", 1))
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"  # MPEG-4
+    dataset.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.102")  # MPEG-4
     dataset.PixelData = pydicom.encaps.encapsulate([b"no film at all"])
     dataset["PixelData"].is_undefined_length = True
     dataset.save_as(folder / "odd.dcm")
@@ -146,6 +180,32 @@ def test_a_double_is_left_out_and_named(folder: Path) -> None:
     assert f"a double: its UID is that of {folder / 'a'}" in reasons(folder)
 
 
+def test_files_that_somebody_took_away_are_counted_no_more_and_nobodys_double(folder: Path) -> None:
+    for number in (1, 2):
+        dicom(folder / str(number), number)
+    assert run(folder).written == 2
+    (folder / "1").rename(folder / "3")
+    next(path for path in written(folder) if path.stem == new_uid("1.2.3.1", SECRET)).unlink()
+    found = run(folder)
+    assert (found.files, found.written, found.known, found.left_out) == (2, 1, 1, 0)
+    for path in [*written(folder), folder / "2", folder / "3"]:
+        path.unlink()
+    found = run(folder)
+    assert (found.files, found.studies, found.written, found.known, found.named) == (0, 0, 0, 0, 0)
+
+
+def test_what_names_the_originals_is_for_this_user_only(folder: Path) -> None:
+    dicom(folder / "a", 1)
+    (folder / "JANE ROE.txt").write_text("no image")
+    ledgers = folder.parent / "ledgers"
+    (ledgers / "older").mkdir(parents=True)
+    run(folder)
+    found = [ledgers, *(path for path in ledgers.rglob("*") if path.name != "older")]
+    assert {path.name for path in found} >= {"ledger.sqlite", LEFT_OUT}
+    assert [path for path in found if path.is_dir() and path.stat().st_mode & 0o777 != 0o700] == []
+    assert [path for path in found if path.suffix in (".sqlite", ".csv") and path.stat().st_mode & 0o777 != 0o600] == []
+
+
 def test_another_key_into_the_same_folder_is_refused(folder: Path) -> None:
     dicom(folder / "a", 1)
     run(folder)
@@ -158,21 +218,26 @@ def test_another_key_into_the_same_folder_is_refused(folder: Path) -> None:
 def test_killed_at_any_moment_it_goes_on_and_ends_as_one_that_was_not(folder: Path) -> None:
     for number in range(250):
         dicom(folder / f"{number:03d}", number)
-    line = "import sys; from pathlib import Path; from nodes.deidentification.exporting import export; "
-    line += "p = Path(sys.argv[1]); export(p, p.parent/'out', b'of this test alone', 'remove', p.parent/'ledgers', "
-    line += "lambda what, done, of: print(done, flush=True))"
-    for stop_at in ("60", "190"):
-        process = subprocess.Popen(
-            [sys.executable, "-c", line, str(folder)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-        )
-        assert process.stdout is not None
-        while process.stdout.readline().strip() != stop_at:
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+    _killed(folder, "60")
+    with pytest.raises(WrongState, match="another key"):
+        run(folder, b"another secret of this test")
+    _killed(folder, "190")
     found = run(folder)
     assert found.files == len(written(folder)) == 250
     assert found.known >= 100
     assert all(pydicom.dcmread(path).PatientIdentityRemoved == "YES" for path in written(folder))
     assert not [*(folder.parent / "out").rglob("*.part")]
+
+
+def _killed(folder: Path, stop_at: str) -> None:
+    """An export that is killed after so many files."""
+    line = "import sys; from pathlib import Path; from nodes.deidentification.exporting import export; "
+    line += "p = Path(sys.argv[1]); export(p, p.parent/'out', b'of this test alone', 'remove', p.parent/'ledgers', "
+    line += "lambda what, done, of: print(done, flush=True))"
+    process = subprocess.Popen([sys.executable, "-c", line, str(folder)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    while process.stdout.readline().strip() != stop_at:
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()

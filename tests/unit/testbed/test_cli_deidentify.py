@@ -21,7 +21,7 @@ def studies(tmp_path: Path) -> Path:
         made = pydicom.Dataset()
         made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.66", f"1.2.3.{number}"
         made.StudyInstanceUID, made.SeriesInstanceUID = "1.2.3", "1.2.3.9"
-        made.PatientID, made.PatientName, made.StudyDate = "4711", "ROE^JANE", f"2020010{number}"
+        made.PatientID, made.PatientName, made.StudyDate = "ID-4711", "ROE^JANE", f"2020010{number}"
         made.PatientTelephoneNumbers = "+44 20 7946 0958"
         labels.write(made, "mci")
         made.file_meta = pydicom.dataset.FileMetaDataset()
@@ -45,7 +45,7 @@ def test_files_are_written_without_whom_they_are_of_and_told_in_one_document(
     assert len({one.PatientID for one in found}) == 1
     assert len({one.StudyDate for one in found}) == 3
     text = "".join(path.read_bytes().decode("latin-1") for path in (tmp_path / "out").rglob("*.dcm"))
-    assert [word for word in ("ROE", "4711", "7946", "20200101") if word in text] == []
+    assert [word for word in ("ROE", "ID-4711", "20 7946", "20200101") if word in text] == []
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.suffix != ".dcm"]
 
 
@@ -85,4 +85,39 @@ def test_a_key_that_can_be_guessed_and_nothing_to_do_are_wrong_input(
     for path in studies.glob("[123]"):
         path.unlink()
     assert run(argv) == 2
+    assert "nothing in it can be de-identified" in capsys.readouterr().err
+
+
+def test_a_key_in_what_is_given_away_is_refused(
+    home: Path, studies: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    assert run(["deidentify", str(studies), "--out", str(out), "--key", str(out / "sub" / "trial.key")]) == 2
+    assert "--key: " in (said := capsys.readouterr().err)
+    assert "given away" in said
+    assert not out.exists()
+    monkeypatch.setenv("TESTBED_HOME", str(out))
+    assert run(["deidentify", str(studies), "--out", str(out)]) == 2
+    assert "this home's key" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.key"))
+
+
+def test_a_key_that_cannot_be_made_is_told_as_the_key_that_was_named(
+    home: Path, studies: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    key = tmp_path / "nowhere" / "trial.key"
+    assert run(["deidentify", str(studies), "--out", str(tmp_path / "out"), "--key", str(key)]) == 2
+    said = capsys.readouterr().err
+    assert f"--key: '{key}' can be neither read nor made (No such file or directory)" in said
+    assert "TESTBED_HOME" not in said
+
+
+def test_where_this_run_could_write_nothing_earlier_files_are_no_success(
+    home: Path, studies: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    assert run(["deidentify", str(studies), *out]) == 0
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "readme").write_text("no image")
+    assert run(["deidentify", str(tmp_path / "more"), *out]) == 2
     assert "nothing in it can be de-identified" in capsys.readouterr().err
