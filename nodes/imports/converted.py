@@ -1,17 +1,38 @@
 """What images that were no DICOM share once they are: the modules of patient, study, series, equipment (PS3.3, C.7)."""
 
+import hashlib
+import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from pydicom.dataset import Dataset
 
 from nodes.dicom.uids import uid
 from nodes.imports.findings import Instance
 
+_LONGEST = 48  # so that what is counted in it may stand behind
+
+
+def identifier(text: str) -> str:
+    """As an identifier of DICOM: 64 characters, no backslash."""
+    return re.sub(r"[^A-Za-z0-9._ -]", "_", text)[:64].strip()
+
+
+def own_name(folder: PurePosixPath, stem: str) -> str:
+    """What a file of a dataset is called that no other one is: as itself, and where that does not say all of its path
+    below the dataset, with a digest of this.
+    """
+    path, called = str(folder / stem), identifier(stem) or "unnamed"
+    if called == path and len(path) <= _LONGEST:
+        return called
+    return f"{called[: _LONGEST - 9]}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+
 
 @dataclass(frozen=True)
 class Series:
     """One series to be written: whose, of which study (`visit`), when, and what it shows. `dataset` tells people of one
-    name apart. `content` is the digest of the file that it comes from: another content, other UIDs.
+    name apart. `content` is the digest of the file that it comes from: another content, other UIDs. `subject` is what
+    tables may call the patient, where that is something else.
     """
 
     dataset: str
@@ -21,6 +42,7 @@ class Series:
     modality: str
     what: str
     content: str
+    subject: str = ""
 
     @property
     def study(self) -> str:
@@ -33,7 +55,7 @@ class Series:
 
     def instance(self, sop: str, label: str = "", image: str = "") -> Instance:
         """What the index keeps of one file of it."""
-        subject = self.patient
+        subject = self.subject or self.patient
         return Instance(sop, self.study, self.uid(), self.patient, self.modality, label, subject, image, self.day)
 
     def dataset_of(self, sop_class: str, number: int) -> Dataset:

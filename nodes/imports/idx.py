@@ -18,7 +18,7 @@ from pydicom.uid import MultiFrameGrayscaleByteSecondaryCaptureImageStorage
 
 from nodes.dicom.encoding import element, files
 from nodes.dicom.labels import code
-from nodes.imports.converted import Series
+from nodes.imports.converted import Series, own_name
 from nodes.imports.findings import Instance, LeftOut, Source
 
 SCHEME: Final = "99IDX"
@@ -37,6 +37,11 @@ _FASHION: Final = (
 def is_images(name: str) -> bool:
     """Whether a file is called as a set of images is."""
     return bool(_IMAGES.fullmatch(name))
+
+
+def _set(name: str) -> str:
+    found = _IMAGES.fullmatch(name)
+    return found["set"] if found else name
 
 
 def is_labels(name: str) -> bool:
@@ -132,8 +137,7 @@ def _study(
     source: Source, dataset: str, label: int, made: dict[int, int], pictures: list[bytes], shape: tuple[int, int]
 ) -> tuple[Instance, bytes]:
     made[label] = made.get(label, 0) + 1
-    family = source.place.name.split("-")[0]
-    patient = f"{family}-{label}-{made[label]:04d}"
+    patient = f"{own_name(source.place.parent, _set(source.place.name))}-{label}-{made[label]:04d}"
     pixels = b"".join(pictures)
     digest = hashlib.sha256(pixels).hexdigest()
     series = Series(dataset, patient, patient, "", "OT", "Pictures of one class", digest)

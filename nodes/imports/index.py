@@ -5,8 +5,9 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-FORMAT: Final = 2
-"""Raise it with every change of the tables: a cohort of another format is imported again."""
+FORMAT: Final = 3
+"""Raise it with every change of the tables, or of what images are called that were no DICOM: a cohort of another format
+is imported again."""
 
 INDEX, STUDIES = "index.sqlite", "studies"
 _SCHEMA: Final = f"""

@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage, PositronEmissionTomographyImageStorage
 
 from nodes.dicom.encoding import Element, element, files
-from nodes.imports.converted import Series
+from nodes.imports.converted import Series, identifier, own_name
 from nodes.imports.findings import Instance, LeftOut, Source
 
 Matrix = npt.NDArray[np.float64]
@@ -80,23 +80,19 @@ def _identified(place: PurePosixPath, dataset: str, content: str) -> tuple[Serie
     number = next((found[1] for part in reversed(parts) if (found := _ADNI_IMAGE.search(part))), "")
     modality = "PT" if _PET.search("/".join(parts[-3:]).casefold()) else "MR"
     session = _SESSION.search(path)
+    subject = ""
     if adni:
         dataset = "ADNI"  # whose subjects are numbered once, wherever their files lie
         patient, visit = adni[0], day or number
     elif bids:
-        patient, visit = bids[0], session[0] if session else ""
+        patient, visit = identifier(bids[0]), session[0] if session else ""
     else:
-        patient = visit = _ascii(_stem(place.name)) or "unnamed"
-    return Series(dataset, _ascii(patient), visit, day, modality, _ascii(_stem(place.name)), content), number
+        patient, visit, subject = own_name(place.parent, parts[-1]), identifier(path), identifier(parts[-1])
+    return Series(dataset, patient, visit, day, modality, identifier(parts[-1]), content, subject), number
 
 
 def _stem(name: str) -> str:
     return re.sub(r"\.nii(\.gz)?$", "", name, flags=re.IGNORECASE)
-
-
-def _ascii(text: str) -> str:
-    """As an identifier of DICOM: 64 characters, no backslash."""
-    return re.sub(r"[^A-Za-z0-9._ -]", "_", text)[:64].strip()
 
 
 def read(path: Path) -> Volume:

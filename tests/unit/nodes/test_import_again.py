@@ -38,6 +38,48 @@ def test_two_datasets_of_one_base_name_do_not_merge(tmp_path: Path, cohort: Path
     assert issuers == {"data", "data 2"}
 
 
+@pytest.mark.parametrize("folders", [("patient0", "patient1"), ("a/raw", "b/raw"), (".", "deep"), ("x y", "x_y")])
+def test_files_of_one_name_in_two_folders_are_two_patients_and_two_studies(
+    tmp_path: Path, cohort: Path, folders: tuple[str, str]
+) -> None:
+    for number, folder in enumerate(folders):
+        _brain(tmp_path / "data" / folder / "T1.nii.gz", number)
+    found = imported(tmp_path / "data", cohort).cohort
+    assert (found.studies, found.instances) == (2, 8)
+    assert len({str(pydicom.dcmread(path).PatientID) for path in cohort.rglob("*.dcm")}) == 2
+
+
+def test_folders_so_long_that_their_names_are_cut_stay_apart(tmp_path: Path, cohort: Path) -> None:
+    for number in (0, 1):
+        _brain(tmp_path / "data" / ("f" * 80) / str(number) / "T1.nii.gz", number)
+    assert imported(tmp_path / "data", cohort).cohort.studies == 2
+    ids = {str(pydicom.dcmread(path).PatientID) for path in cohort.rglob("*.dcm")}
+    assert len(ids) == 2
+    assert max(map(len, ids)) <= 64
+
+
+def test_sets_of_pictures_of_one_name_in_two_folders_are_apart(tmp_path: Path, cohort: Path) -> None:
+    for number, name in enumerate(("mnist", "fashion")):
+        pictures(tmp_path / "data" / name, bytes([0, 1] * (number + 1)))
+    found = imported(tmp_path / "data", cohort).cohort
+    assert found.studies == 4
+    shown: dict[str, set[str]] = {}
+    for path in cohort.rglob("*.dcm"):
+        made = pydicom.dcmread(path)
+        shown.setdefault(str(made.PatientID), set()).add(made.AdmittingDiagnosesCodeSequence[0].CodeMeaning)
+    assert len(shown) == 4
+    assert {len(meanings) for meanings in shown.values()} == {1}
+
+
+def test_patients_are_called_the_same_wherever_their_dataset_lies(tmp_path: Path) -> None:
+    called = []
+    for home in ("one", "two"):
+        _brain(tmp_path / home / "data" / "patient0" / "T1.nii.gz", 0)
+        imported(tmp_path / home / "data", tmp_path / "cohorts" / home)
+        called.append({path.name for path in (tmp_path / "cohorts" / home).rglob("*.dcm")})
+    assert called[0] == called[1] != set()
+
+
 def test_bids_datasets_below_one_folder_do_not_merge(tmp_path: Path, cohort: Path) -> None:
     for number, name in enumerate(("one", "two")):
         _brain(tmp_path / "all" / name / "sub-01_T1w.nii", number)
