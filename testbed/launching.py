@@ -84,6 +84,8 @@ def _central(world: World, folder: Path) -> CentralPlace:
 def recomposed(world: World, run: str) -> Path:
     """Writes the launch file for going on with a run. Raises `WrongState` where the world is not what it ran on."""
     config = read(runs.folder(run) / "config.json")
+    if config.training.mode == "centralised":
+        _prove_central(world)
     if any(used.round != scripted.round for scripted in config.script for used in scripted.use):
         raise WrongState(
             f"run {run} is a strict replay with late updates, which it held; replay {config.replay_of} again"
