@@ -51,7 +51,7 @@ def read(path: Path) -> Topology:
     """The topology in a file, checked. Raises `TopologyErrors` with all that is wrong in it."""
     stock = [(name, found.content, sorted(found.labels.items())) for name, found in imports.listed(home()).items()]
     return readings.read(
-        path, [*stock, sorted(images())], cache() / "topologies", lambda file: topologies.load(file, known())
+        path, [*stock, sorted(images())], cache() / "topologies", lambda file: topologies.load_naming(file, known())
     )
 
 

@@ -1,7 +1,7 @@
 """Topologies as they were read before: reading one anew takes half of the time until `up` starts its first server.
 
 What a file says depends on its text, on the cohorts that were imported, on the files that it names, and on this code.
-Those that name files are not kept; the rest makes the name of what is kept, in the cache.
+Those that name files, used or not, are not kept; the rest makes the name of what is kept, in the cache.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from emulator.errors import WrongInput
@@ -19,10 +19,15 @@ from emulator.writing import write_whole
 
 _MOST = 32
 _CODE = ("emulator/topology", "nodes", "trainer")
+_CODE_FILES = ("emulator/places.py", "testbed/composition.py", "testbed/readings.py")
 _LIBRARIES = ("numpy", "pydantic", "ruamel.yaml")
 
 
-def read(path: Path, cohorts: Iterable[object], folder: Path, load: Callable[[Path], Topology]) -> Topology:
+Load = Callable[[Path], tuple[Topology, Sequence[str]]]
+"""Reads a file's topology, and which files it names."""
+
+
+def read(path: Path, cohorts: Iterable[object], folder: Path, load: Load) -> Topology:
     """The topology in a file: as `load` reads it, or as it is kept in `folder`. `cohorts`: what of the imported cohorts
     it may depend on. Raises as `load` does.
     """
@@ -30,9 +35,9 @@ def read(path: Path, cohorts: Iterable[object], folder: Path, load: Callable[[Pa
     kept = folder / f"{hashlib.sha256(repr(said).encode()).hexdigest()[:32]}.json"
     try:
         return revive(kept.read_text())
-    except (OSError, WrongInput):  # not there, or damaged
-        topology = load(path)
-    if not (topology.tables or topology.traces):
+    except (OSError, ValueError, WrongInput):  # not there, or damaged
+        topology, files = load(path)
+    if not files:
         with contextlib.suppress(OSError):  # no room to keep it in is no reason not to read it
             _keep(kept, topology)
     return topology
@@ -50,6 +55,7 @@ def _code() -> Iterator[object]:
     """Name, size and date of everything that decides what a text means."""
     root = Path(__file__).parents[1]
     yield sorted(found for part in _CODE for found in _files(str(root / part)))
+    yield [_dated((root / file).stat(), file) for file in _CODE_FILES]
     libraries = (importlib.util.find_spec(name) for name in _LIBRARIES)
     yield sys.version, [_dated(Path(spec.origin).stat(), spec.origin) for spec in libraries if spec and spec.origin]
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from emulator.topology.changing import parse_change
     from emulator.topology.json_schema import schema
     from emulator.topology.keeping import dump, revive
-    from emulator.topology.loading import load
+    from emulator.topology.loading import load, load_naming
 
 __all__ = [
     "Change",
@@ -49,6 +49,7 @@ __all__ = [
     "Training",
     "dump",
     "load",
+    "load_naming",
     "parse_change",
     "revive",
     "schema",
@@ -56,6 +57,7 @@ __all__ = [
 
 _ON_FIRST_USE = {
     "load": "loading",
+    "load_naming": "loading",
     "schema": "json_schema",
     "dump": "keeping",
     "revive": "keeping",

@@ -13,7 +13,12 @@ from emulator.topology.words import Known
 
 
 def load(path: Path, known: Known) -> Topology:
-    """The topology in a YAML file, resolved.
+    """The topology in a YAML file, resolved. Raises as `load_naming` does."""
+    return load_naming(path, known)[0]
+
+
+def load_naming(path: Path, known: Known) -> tuple[Topology, tuple[str, ...]]:
+    """The topology in a YAML file, resolved, and the files that it names, whether a site uses what they say or not.
 
     Raises `TopologyErrors` with every problem in it, each a line `file:line:column: found; expected; what to do`;
     `WrongInput` where the file can't be read or is larger than 1 MiB.
@@ -30,4 +35,5 @@ def load(path: Path, known: Known) -> Topology:
     found_traces, more_missing = traces.read_all(document, tree, path.parent)
     if missing or more_missing:
         raise problems.errors(path, [*missing, *more_missing])
-    return resolve(document, delays, found_traces, known.cohorts)
+    files = (*pings.files(document), *traces.files(document))
+    return resolve(document, delays, found_traces, known.cohorts), files

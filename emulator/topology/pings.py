@@ -67,6 +67,11 @@ def _plain(text: str) -> Iterator[float]:
                 raise WrongFile(f"{written[:40]!r} in line {number}", "write one time in milliseconds a line") from None
 
 
+def files(document: Document) -> list[str]:
+    """Every file that a link names."""
+    return [link.pings for link in document.links.values() if link.pings is not None]
+
+
 def read_all(document: Document, tree: Node, folder: Path) -> tuple[Mapping[str, Delays], list[Problem]]:
     """The delays of every link that has `pings`, by its name, read from `folder`; and what is wrong with the files."""
     found: dict[str, Delays] = {}

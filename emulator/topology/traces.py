@@ -134,7 +134,7 @@ def read_all(document: Document, tree: Node, folder: Path) -> tuple[Mapping[str,
     """The traces of all links, by their files' names, read from `folder`; and what is wrong with the files."""
     found: dict[str, Trace] = {}
     problems = []
-    for path, file in _files(document):
+    for path, file in _placed(document):
         try:
             if file not in found:
                 found[file] = trace(beside(folder / file))
@@ -145,7 +145,12 @@ def read_all(document: Document, tree: Node, folder: Path) -> tuple[Mapping[str,
     return found, problems
 
 
-def _files(document: Document) -> Iterable[tuple[tuple[str, ...], str]]:
+def files(document: Document) -> list[str]:
+    """Every file that a link names."""
+    return [file for _, file in _placed(document)]
+
+
+def _placed(document: Document) -> Iterable[tuple[tuple[str, ...], str]]:
     """Every file with the place in the document that names it."""
     for name, link in document.links.items():
         for key in ("file", "down", "up"):

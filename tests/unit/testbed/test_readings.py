@@ -24,13 +24,13 @@ def loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     """The files that were really read, in turn; in a home of this test alone."""
     monkeypatch.setenv("TESTBED_HOME", str(tmp_path / "home"))
     found: list[Path] = []
-    load = topologies.load
+    load = topologies.load_naming
 
-    def counted(path: Path, known: Known) -> Topology:
+    def counted(path: Path, known: Known) -> tuple[Topology, tuple[str, ...]]:
         found.append(path)
         return load(path, known)
 
-    monkeypatch.setattr(topologies, "load", counted)
+    monkeypatch.setattr(topologies, "load_naming", counted)
     return found
 
 
@@ -49,7 +49,7 @@ def test_another_text_is_read_anew(file: Path, loaded: list[Path]) -> None:
 
 def test_other_cohorts_make_it_another_reading(file: Path, loaded: list[Path], tmp_path: Path) -> None:
     def reading(cohorts: list[str]) -> Topology:
-        return readings.read(file, cohorts, tmp_path / "kept", lambda path: topologies.load(path, known))
+        return readings.read(file, cohorts, tmp_path / "kept", lambda path: topologies.load_naming(path, known))
 
     known = composition.known()
     for cohort in ("one", "one", "another"):
@@ -60,9 +60,10 @@ def test_other_cohorts_make_it_another_reading(file: Path, loaded: list[Path], t
 def test_a_kept_reading_that_is_damaged_is_made_good(file: Path, loaded: list[Path]) -> None:
     first = composition.read(file)
     (kept,) = (composition.cache() / "topologies").iterdir()
-    kept.write_bytes(kept.read_bytes()[:-20])
-    assert composition.read(file) == composition.read(file) == first
-    assert loaded == [file, file]
+    for damaged in (kept.read_bytes()[:-20], b"\xff" + kept.read_bytes()):
+        kept.write_bytes(damaged)
+        assert composition.read(file) == composition.read(file) == first
+    assert loaded == [file, file, file]
 
 
 def test_a_topology_that_names_files_is_never_kept(file: Path, loaded: list[Path]) -> None:
@@ -73,6 +74,19 @@ def test_a_topology_that_names_files_is_never_kept(file: Path, loaded: list[Path
     (file.parent / "busy.csv").write_text("time,rate\n0s,20mbit\n60s,1mbit\n")
     composition.read(file)
     assert loaded == [file, file]
+
+
+@pytest.mark.parametrize("link", ["even", "adsl"], ids=["used", "unused"])
+def test_the_delays_of_another_folder_are_never_taken_for_its_own(file: Path, loaded: list[Path], link: str) -> None:
+    """Also where the pings are all alike, which makes no table, and where no site uses the link."""
+    text = TEXT.replace("adsl", link) + "links:\n  even: {rate: 10mbit, pings: even.txt}\n"
+    for number, folder in enumerate((file.parent / "one", file.parent / "other"), 1):
+        folder.mkdir()
+        (folder / "even.txt").write_text(f"{10 * number}\n" * 30)
+        (folder / file.name).write_text(text)
+        delay_s = composition.read(folder / file.name).sites[0].link.up.delay_s
+        assert link == "adsl" or delay_s == pytest.approx(0.005 * number)
+    assert len(loaded) == 2
 
 
 def test_where_nothing_can_be_kept_topologies_are_read_all_the_same(file: Path, loaded: list[Path]) -> None:
@@ -92,9 +106,10 @@ def test_only_the_newest_are_kept(file: Path, loaded: list[Path]) -> None:
     assert len(loaded) == 40
 
 
-def test_other_code_reads_anew(file: Path, loaded: list[Path]) -> None:
+@pytest.mark.parametrize("name", ["nodes/cohorts/scanners.py", "emulator/places.py", "testbed/composition.py"])
+def test_other_code_reads_anew(file: Path, loaded: list[Path], name: str) -> None:
     """The date of a file that decides what topologies mean is part of what a reading is kept under."""
-    code = Path(readings.__file__).parents[1] / "nodes" / "cohorts" / "scanners.py"
+    code = Path(readings.__file__).parents[1] / name
     composition.read(file)
     before = code.stat()
     os.utime(code, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
