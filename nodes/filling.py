@@ -5,7 +5,6 @@ site's PACS speaks no DICOMweb, a study is spooled, and stored by C-STORE. Files
 syntax: what the warehouse writes is what the site has.
 """
 
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,15 +55,16 @@ class Filled:
     why: str = ""
 
 
-def fill(needs: Sequence[Need], warehouse: Endpoint, progress: Progress) -> list[Filled]:
+def fill(needs: Sequence[Need], warehouse: Endpoint, spool: Path, progress: Progress) -> list[Filled]:
     """Bring every site what it lacks, all sites at once, as they would. What is there whole is not brought again.
 
-    A site that fails stops alone. The warehouse must speak DICOMweb; a site may speak DIMSE alone.
+    A site that fails stops alone. The warehouse must speak DICOMweb; a site may speak DIMSE alone: its studies lie in
+    `spool` on their way, which is there and the caller's to remove.
     """
     counting = _Counting(sum(len(need.studies) for need in needs), progress)
     with ThreadPoolExecutor(max(1, len(needs))) as hands:
         try:
-            return [*hands.map(lambda need: _fill(need, warehouse, counting), needs)]
+            return [*hands.map(lambda need: _fill(need, warehouse, spool / need.site, counting), needs)]
         except BaseException:
             counting.stopped.set()  # the executor waits for all hands
             raise
@@ -85,10 +85,10 @@ class _Counting:
             self._progress("filling studies", self._done, self._total)
 
 
-def _fill(need: Need, warehouse: Endpoint, counting: _Counting) -> Filled:
+def _fill(need: Need, warehouse: Endpoint, spool: Path, counting: _Counting) -> Filled:
     brought = size = there = 0
     try:
-        with _client(need, warehouse) as client, _target(need) as target:
+        with _client(need, warehouse) as client, _target(need, spool) as target:
             source = _Source(client, warehouse, counting.stopped)
             lacking = target.lacking(need.studies)
             there = len(need.studies) - len(lacking)
@@ -183,10 +183,10 @@ class _Target(Protocol):
 
 
 @contextmanager
-def _target(need: Need) -> Iterator[_Target]:
+def _target(need: Need, spool: Path) -> Iterator[_Target]:
     if need.pacs.dicomweb is None:
-        with tempfile.TemporaryDirectory(prefix="filling-") as folder:
-            yield _ByDimse(need, Path(folder))
+        spool.mkdir()
+        yield _ByDimse(need, spool)
     else:
         with _client(need, need.pacs) as client:
             yield _ByWeb(need, client)
@@ -226,8 +226,8 @@ class _ByDimse:
     def __init__(self, need: Need, folder: Path) -> None:
         from nodes.storing import Dimse  # pynetdicom takes 0.5 s to import
 
-        self._pacs = Dimse(need.reach, need.pacs)
-        self._spool = Store(folder)
+        self._pacs = Dimse(need.reach, need.pacs, folder)
+        self._spool = Store(folder / "studies")
         self._present: dict[str, frozenset[str]] = {}
 
     def lacking(self, studies: Mapping[str, int]) -> list[str]:

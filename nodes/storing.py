@@ -5,7 +5,6 @@ Imported only where it is needed: pynetdicom takes 0.5 s.
 
 import io
 import ssl
-import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -32,11 +31,12 @@ _PLAIN = str(ExplicitVRLittleEndian)
 
 
 class Dimse:
-    """A PACS as whoever stores into it sees it."""
+    """A PACS as whoever stores into it sees it. `folder` is where each instance lies while it is sent."""
 
-    def __init__(self, reach: Reach, pacs: Endpoint) -> None:
+    def __init__(self, reach: Reach, pacs: Endpoint, folder: Path) -> None:
         self._reach = reach
         self._pacs = pacs
+        self._sent = folder / "instance.dcm"
 
     def present(self, study: str) -> frozenset[str]:
         """The instances of a study that it has. Raises PullFailed."""
@@ -52,16 +52,15 @@ class Dimse:
         kinds = {_kind(data) for data in files.values()}
         wanted = sorted(kinds | {(sop_class, _PLAIN) for sop_class, _ in kinds})
         contexts = [build_context(sop_class, syntax) for sop_class, syntax in wanted]
-        with tempfile.TemporaryDirectory(prefix="storing-") as folder, self._association(contexts) as made:
+        with self._association(contexts) as made:
             taken = {(str(one.abstract_syntax), str(one.transfer_syntax[0])) for one in made.accepted_contexts}
             for uid, data in files.items():
-                path = Path(folder, "instance.dcm")
-                path.write_bytes(data if _kind(data) in taken else _decoded(uid, data))
-                self._send(made, uid, path)
+                self._sent.write_bytes(data if _kind(data) in taken else _decoded(uid, data))
+                self._send(made, uid)
 
-    def _send(self, made: Association, uid: str, path: Path) -> None:
+    def _send(self, made: Association, uid: str) -> None:
         try:
-            status = made.send_c_store(path)
+            status = made.send_c_store(self._sent)
         except (RuntimeError, ValueError) as error:
             raise PullFailed(f"{self._pacs.site}: storing instance {uid}: {error}") from error
         if status.get("Status") != 0 and status.get("Status") not in _WARNINGS:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from emulator.errors import WrongState
 from emulator.worlds import World
+from emulator.worlds.scratch import scratch
 from nodes import cohorts, warehouse
 from nodes.cohorts import holdings
 from nodes.filling import Filled, Need, fill
@@ -19,7 +20,8 @@ def fill_world(world: World, report: Report) -> list[Filled]:
         raise WrongState(
             f"world '{world.name}' has no site to fill: none has 'cohort: {{from: warehouse}}' in its topology"
         )
-    return fill(_needs(world, central), warehouse.endpoint(central), report)
+    with scratch("filling") as spool:
+        return fill(_needs(world, central), warehouse.endpoint(central), spool, report)
 
 
 def held(world: World, central: warehouse.Warehouse) -> Mapping[str, Mapping[str, int]]:

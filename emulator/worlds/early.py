@@ -4,7 +4,6 @@ Reading a topology takes one processor half a second; another one does this besi
 """
 
 import contextlib
-import os
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +12,10 @@ from typing import Self
 
 from emulator import wan as kernels
 from emulator.errors import TestbedError
-from emulator.inside.processes import birth as born_at
-from emulator.worlds import birth
+from emulator.worlds import birth, scratch
 from emulator.worlds.birth import Begun
 from emulator.worlds.build import Builder
 from emulator.worlds.home import home
-
-_PREFIX = "early-"
 
 
 class Early:
@@ -48,27 +44,17 @@ class Early:
 
     def _begin(self) -> None:
         with contextlib.suppress(TestbedError, OSError, subprocess.SubprocessError):
-            shelf = home() / "scratch"
-            _sweep(shelf)
+            scratch.sweep()
             if not any((home() / "worlds").glob("*")):
-                self._begun = self._built(shelf / f"{_PREFIX}{os.getpid()}-{born_at(os.getpid())}")
+                self._begun = self._built(scratch.own("early"))
 
     def _built(self, folder: Path) -> Begun:
-        with ThreadPoolExecutor(1) as beside:
+        with ThreadPoolExecutor(1) as beside, contextlib.ExitStack() as made:
             kernel = beside.submit(kernels.choose, self._wan)
             folder.mkdir(parents=True, mode=0o700)
+            made.callback(birth.erase, folder)
             begun = birth.begin(folder)
-            try:
-                Builder(folder, begun.agent, kernel.result(), lambda _what, _done, _of: None).begin()
-            except BaseException:
-                begun.undo()
-                raise
+            made.callback(begun.undo)
+            Builder(folder, begun.agent, kernel.result(), lambda _what, _done, _of: None).begin()
+            made.pop_all()
             return begun
-
-
-def _sweep(shelf: Path) -> None:
-    """Remove what a command that was killed has left; its world has ended with it."""
-    for left in shelf.glob(f"{_PREFIX}*-*"):
-        pid, born = left.name.removeprefix(_PREFIX).split("-", 1)
-        if born_at(int(pid)) != born:
-            birth.erase(left)
