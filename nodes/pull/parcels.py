@@ -3,6 +3,7 @@
 The other store takes the bytes as they are, and finds by their heads whether they are what was sent.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Delivery:
 
     def arrived(self) -> int:
         """How many of its bytes have come."""
-        if self._coming.exists():
+        with contextlib.suppress(FileNotFoundError):
             return self._coming.stat().st_size
         return self._whole.stat().st_size if self.settled else 0
 
@@ -68,7 +69,8 @@ class Delivery:
 
     def settle(self) -> None:
         """All of it has come. Raises Unreadable where that is not what was sent; then it can begin anew."""
-        self._coming.replace(self._whole)
+        with contextlib.suppress(FileNotFoundError):  # settled meanwhile, for who brought it by another connection
+            self._coming.replace(self._whole)
         if not self.settled:
             self._store.forget(self._study)
             raise Unreadable(f"study {self._study}: what came is not what was announced")

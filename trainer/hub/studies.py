@@ -36,10 +36,10 @@ def serve_studies(service: FastAPI, desk: Desk, arrivals: Arrivals) -> None:
     ) -> None:
         """Takes a study from `offset` on; 409 with the offset to go on from, 410, 413 or 422 where it is refused."""
         site = _awaited(desk, request, study, name)
+        bringers[site, study] = request  # takes over from an earlier connection before what that brought is measured
         here = await asyncio.to_thread(arrivals.arrived, site, study, name)
-        if offset != here:
+        if offset != here or bringers[site, study] is not request:
             raise HTTPException(409, "go on from the offset", {_OFFSET: str(here)})
-        bringers[site, study] = request  # who comes again by another connection takes over
         try:
             async for chunk in request.stream():
                 if bringers[site, study] is not request:

@@ -21,8 +21,9 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from emulator.waiting import wait_until
 from nodes.pull import Store
-from nodes.pull.parcels import Parcel, parcel
+from nodes.pull.parcels import Delivery, Parcel, parcel
 from nodes.pull.store import Holding
 from trainer import weights
 from trainer.arrived import listed, store_of
@@ -256,6 +257,55 @@ def test_a_study_that_is_not_what_was_announced_or_not_awaited_is_not_kept(
     assert len(store_of(hub.folder, "lyon").holding("1.9")) == 0
     lyon.study("1.9", sent)
     assert len(store_of(hub.folder, "lyon").holding("1.9")) == 5
+
+
+def test_who_brings_a_study_by_another_connection_takes_over_before_it_is_measured(
+    hub: RunningHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old connection's bytes come while the new one's disk is slow to say how far the study is."""
+    hub.now(hub.desk.order, "send", 1, {"lyon": None})
+    sent = parcel(study(tmp_path / "lyon"))
+    whole, half = b"".join(sent.parts), sent.size // 2
+    measure, measured, go_on = Arrivals.arrived, threading.Event(), threading.Event()
+
+    def slowly(arrivals: Arrivals, site: str, uid: str, name: str) -> int:
+        here = measure(arrivals, site, uid, name)
+        if here == half:
+            measured.set()
+            go_on.wait(30)
+        return here
+
+    monkeypatch.setattr(Arrivals, "arrived", slowly)
+
+    def bringing(offset: int, first: bytes) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", hub.place.study_port), 30, (LYON, 0))
+        head = f"PUT /studies/1.9/{sent.name} HTTP/1.1\r\nHost: hub\r\nContent-Length: {sent.size - offset}\r\n"
+        head += f"Upload-Length: {sent.size}\r\nUpload-Offset: {offset}\r\n\r\n"
+        connection.sendall(head.encode() + first)
+        return connection
+
+    with bringing(0, whole[:half]) as old:
+        wait_until(lambda: measure(hub.arrivals, "lyon", "1.9", sent.name) == half, within_s=30, what="one half")
+        with bringing(half, whole[half:]) as new:
+            assert measured.wait(30)
+            old.sendall(whole[half : half + 1000])
+            with contextlib.suppress(TimeoutError):
+                old.settimeout(1)
+                old.recv(1)  # it is told to stop, or its bytes are taken
+            go_on.set()
+            assert new.recv(100).startswith(b"HTTP/1.1 204")
+    assert len(store_of(hub.folder, "lyon").holding("1.9")) == 5
+
+
+def test_a_study_that_two_connections_end_at_once_is_settled_once(tmp_path: Path) -> None:
+    sent = parcel(study(tmp_path / "lyon"))
+    one, other = (Delivery(Store(tmp_path / "hub"), "1.9", sent.name) for _ in range(2))
+    one.open().write_bytes(b"".join(sent.parts))
+    assert not other.settled
+    one.settle()
+    other.settle()
+    assert other.settled
+    assert other.arrived() == sent.size
 
 
 def test_a_transfer_that_never_gets_through_ends_at_its_deadline(
