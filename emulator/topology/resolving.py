@@ -95,12 +95,13 @@ def _ways_to_warehouse(sites: Sequence[Site]) -> tuple[Opening, ...]:
 
 
 def _ways_for_studies(document: Document, sites: Sequence[Site]) -> tuple[Opening, ...]:
-    """The ports that are open because the hub trains: for the workers of sites whose studies are not there already."""
+    """The ports that are open because the hub trains: for the workers of sites whose studies are not there already, and
+    for their gateways, through which the workers call where there are toxics on the hub.
+    """
     if document.training.mode != "centralised":
         return ()
-    return tuple(
-        Opening(f"{site.name}/worker", "hub", "tcp", STUDY_PORT) for site in sites if not site.cohort.warehouse
-    )
+    places = (place for site in sites if not site.cohort.warehouse for place in (f"{site.name}/worker", site.name))
+    return tuple(Opening(place, "hub", "tcp", STUDY_PORT) for place in places)
 
 
 def _sites(document: Document, delays: Mapping[str, Delays], stocks: Mapping[str, Stock]) -> Iterator[Site]:

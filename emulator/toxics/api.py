@@ -1,6 +1,6 @@
 """Toxiproxy's HTTP interface (version 2), in the testbed's words. Nothing is kept here: the server knows its toxics.
 
-The hub is three ports and so three proxies; a toxic on it is on all of them or on none.
+The hub is four ports and so four proxies; a toxic on it is on all of them or on none.
 """
 
 import contextlib

@@ -12,6 +12,7 @@ from emulator.places import (
     DIMSE_PORT,
     HUB_ADDRESS,
     MODEL_PORT,
+    STUDY_PORT,
     UPDATE_PORT,
     Service,
     gateway_address,
@@ -27,7 +28,12 @@ API_PORT = 8474
 _PORTS: Mapping[Target, Mapping[str, int]] = {
     "dicomweb": {"dicomweb": DICOMWEB_PORT},
     "dimse": {"dimse": DIMSE_PORT},
-    "hub": {"hub-control": CONTROL_PORT, "hub-model": MODEL_PORT, "hub-update": UPDATE_PORT},
+    "hub": {
+        "hub-control": CONTROL_PORT,
+        "hub-model": MODEL_PORT,
+        "hub-update": UPDATE_PORT,
+        "hub-studies": STUDY_PORT,  # the policy lets it through where the hub trains
+    },
 }
 _PROXY_PORTS = 10_000  # above the port that a proxy stands in front of
 

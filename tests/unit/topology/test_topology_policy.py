@@ -5,6 +5,7 @@ import re
 import pytest
 from topology_texts import Load, Refuse
 
+from emulator.places import STUDY_PORT
 from emulator.topology import Known, dump, revive, schema
 from emulator.topology.resolved import Flow, Opening
 
@@ -21,6 +22,16 @@ def test_an_entry_opens_its_ports_for_each_site_of_a_group(loaded: Load) -> None
         Opening("hub", "clinic-02/pacs", "tcp", 8042),
         Opening("hub", "clinic-02/pacs", "tcp", 4242),
         Opening("county", "hub", "udp", 5000),
+    )
+
+
+def test_where_the_hub_trains_each_site_may_send_from_its_worker_and_through_the_toxics_at_its_gateway(
+    loaded: Load,
+) -> None:
+    assert loaded(HEAD + "training: {mode: centralised}").policy == tuple(
+        Opening(place, "hub", "tcp", STUDY_PORT)
+        for site in ("clinic-01", "clinic-02", "county")
+        for place in (f"{site}/worker", site)
     )
 
 
