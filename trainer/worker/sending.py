@@ -12,6 +12,7 @@ from nodes.pull.parcels import parcel
 from trainer.clock.gate import Stage
 from trainer.config import SitePlace
 from trainer.messages import Order
+from trainer.worker import pulls
 from trainer.worker.hub_client import HubClient
 
 
@@ -38,7 +39,9 @@ class Sending:
             self._store.forget(uid)
 
     def _pull(self, came: list[Fetched]) -> None:
-        """One study that can't be had keeps this site from sending, as it would keep it from training."""
+        """One study that can't be had keeps this site from sending, as it would keep it from training; so does having
+        none to send. Raises PullFailed.
+        """
         failures: list[PullFailed] = []
         with Client(self._place.endpoint, self._store) as client:
             for uid in client.studies():
@@ -46,11 +49,11 @@ class Sending:
                     came.append(self._looked_through(client, uid))
                 except PullFailed as error:
                     failures.append(error)
-            if self._curation not in ("keep", "drop"):
-                failures += [PullFailed(f"{self._place.name}: {why}") for why in client.odd]
-        if failures:
-            more = f" (and {len(failures) - 1} more studies)" if len(failures) > 1 else ""
-            raise type(failures[0])(f"{failures[0]}{more}")
+                    came.append(pulls.failed(uid, error))
+            pulls.pass_over(self._place.name, self._curation, client.odd, came, failures)
+        pulls.prove(self._place.name, came, failures, sum(fetched.fate == "kept" for fetched in came))
+        if not came:
+            raise PullFailed(f"{self._place.name}: its PACS has no study")
 
     def _looked_through(self, client: Client, uid: str) -> Fetched:
         if self._curation is None:

@@ -1,7 +1,6 @@
 """A site's studies: pulled from its PACS once, or once a round, and handed out prepared."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from nodes.curation import Policy
@@ -9,6 +8,7 @@ from nodes.errors import PullFailed
 from nodes.fetched import Fetched
 from trainer.held_out import Split
 from trainer.tasks.registry import Sample, Source
+from trainer.worker import pulls
 from trainer.worker.shelf import Shelf
 
 
@@ -81,27 +81,13 @@ class Studies:
                         came.append(fetched)
                 except PullFailed as error:
                     failures.append(error)
-                    came.append(_failed(uid, error))
+                    came.append(pulls.failed(uid, error))
                 else:
                     if sample is not None:
                         labels[uid] = sample.label
-            self._pass_over(source.odd, came, failures)
-        if failures:
-            more = f" (and {len(failures) - 1} more studies)" if len(failures) > 1 else ""
-            raise type(failures[0])(f"{failures[0]}{more}")
-        if not labels and came:
-            first = f"the first: {came[0].remark}"
-            raise PullFailed(f"{self._site}: curation dropped all {len(came)} studies; {first}")
+            pulls.pass_over(self._site, self._curation, source.odd, came, failures)
+        pulls.prove(self._site, came, failures, len(labels))
         self.labels = labels
-
-    def _pass_over(self, odd: Iterable[str], came: list[Fetched], failures: list[PullFailed]) -> None:
-        """Studies that the PACS has and nobody can ask for: failures, unless curation may drop studies."""
-        for why in odd:
-            if self._curation in ("keep", "drop"):
-                came.append(Fetched("", "", why, 0, 0, 0, fate="dropped", remark=why))
-            else:
-                failures.append(PullFailed(f"{self._site}: {why}"))
-                came.append(_failed("", failures[-1]))
 
     def train(self) -> list[Sample]:
         """Those to train on. One that has been damaged on the disk is pulled again (see `take_pulled_again`)."""
@@ -147,9 +133,3 @@ class Studies:
         else:
             self._shelf.put(uid, sample)
         return sample, fetched
-
-
-def _failed(uid: str, error: PullFailed) -> Fetched:
-    """How a study that could not be had is told in the run's record."""
-    fetched = error.fetched or Fetched(uid, "", "", 0, 0, 0)
-    return replace(fetched, fate="failed", remark=str(error))
