@@ -167,14 +167,15 @@ class World:
         _refuse_impossible(topology, services)
         folder = world_folder(name)
         _clear(folder)
-        begun = early.take() if early else None
-        if begun:
-            begun = begun.moved(folder)
-        else:
-            folder.mkdir(parents=True, mode=0o700)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         record = WorldRecord(name, "starting", kernel.name, now, 0.0, 0, "", "", ())
+        begun: birth.Begun | None = None
         try:
+            begun = early.take() if early else None
+            if begun:
+                begun = _moved(begun, folder)
+            if begun is None:
+                folder.mkdir(parents=True, mode=0o700)
             keep_names(folder, topology)
             keep_topology(folder, topology)  # before the record: who finds that may read this
             record.write(folder)
@@ -428,6 +429,16 @@ class World:
             existed = folder.exists()
             _clear(folder)
             return existed
+
+
+def _moved(begun: birth.Begun, folder: Path) -> birth.Begun | None:
+    """It in the world's folder; None where that is on another file system: it is gone then, and begins anew."""
+    try:
+        return begun.moved(folder)
+    except OSError:
+        begun.undo()
+        birth.erase(folder)
+        return None
 
 
 def _turn_toxics(folder: Path, agent: Agent, sites: Sequence[Site], progress: Progress) -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from networks import make_site, make_topology, quiet
 from emulator.errors import Fell, WorldBusy, WrongState
 from emulator.waiting import wait_until
 from emulator.worlds import Early, World, home, ls
+from emulator.worlds.birth import Begun
 from emulator.worlds.home import locked
 
 pytestmark = pytest.mark.integration
@@ -135,6 +137,53 @@ def test_what_a_killed_command_had_begun_early_ends_with_it_and_is_swept(
         assert list((home / "scratch").iterdir()) == []
     assert world.state == "up"
     assert world.output("hub", ["hostname"]) == (0, "leaky\n")
+
+
+def test_an_up_that_is_interrupted_as_it_takes_what_was_begun_early_leaves_nothing(
+    nothing_left: Callable[[], None], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = Begun.moved
+
+    def interrupted(begun: Begun, folder: Path) -> Begun:
+        move(begun, folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Begun, "moved", interrupted)
+    with Early(None) as early, pytest.raises(KeyboardInterrupt):
+        World.up(make_topology("leaky", [make_site(1, "vdsl")]), "leaky", [], None, quiet, early)
+    assert ls() == []
+    nothing_left()
+
+
+def test_what_was_begun_early_on_another_file_system_begins_anew(
+    nothing_left: Callable[[], None], home: Path, other_file_system: Path
+) -> None:
+    with Early(None) as early:
+        world = World.up(make_topology("leaky", [make_site(1, "vdsl")]), "leaky", [], None, quiet, early)
+    assert world.output("hub", ["hostname"]) == (0, "leaky\n")
+    assert list((home / "scratch").iterdir()) == []
+
+
+@pytest.fixture
+def other_file_system(home: Path, nothing_left: Callable[[], None]) -> Iterator[Path]:
+    """Where this home keeps what it keeps for a while."""
+    folder = home / "scratch"
+    folder.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "none", folder], capture_output=True, check=False).returncode:
+        pytest.skip("this user can't mount another file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_what_can_not_be_begun_early_leaves_nothing(nothing_left: Callable[[], None], home: Path) -> None:
+    home.mkdir()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as hidden:
+        (home / "scratch").symlink_to(hidden)
+        with Early(None) as early:
+            assert early.take() is None
+        assert list(Path(hidden).iterdir()) == []
 
 
 def test_killing_the_init_ends_everything(nothing_left: Callable[[], None]) -> None:
