@@ -11,7 +11,14 @@ from emulator.errors import CannotHere
 from emulator.images.definitions import Definition
 
 ANSIBLE = Path(__file__).resolve().parents[2] / "ansible"
-_PLAYED = ("guest.yml", "connection_plugins", "roles/guest", "roles/packages")
+_PLAYED = (
+    "guest.yml",
+    "connection_plugins",
+    "roles/guest",
+    "roles/packages",
+    "roles/orthanc/files",
+    "roles/orthanc/tasks",
+)
 _TOOLS = (("mke2fs", "-V", "e2fsprogs"), ("cc", "--version", "gcc"))
 
 
