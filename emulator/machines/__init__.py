@@ -53,6 +53,9 @@ class Machine(Protocol):
     def command(self, ground: Ground, placed: Placed, argv: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         """The place and the program that run a command where a service runs."""
 
+    def ended(self, placed: Placed) -> bool:
+        """Whether a service has ended on a machine that still runs."""
+
     def log(self, ground: Ground, placed: Placed) -> str:
         """What a service has said, its end."""
 

@@ -57,6 +57,10 @@ class NamespaceMachine:
     def command(self, ground: Ground, placed: Placed, argv: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         return placed.service.place, tuple(argv)
 
+    def ended(self, placed: Placed) -> bool:
+        """Never: the process of its service is all that there is of it."""
+        return False
+
     def log(self, ground: Ground, placed: Placed) -> str:
         said = (placed.folder / "log").read_text(errors="replace").splitlines()
         return "\n".join(said[-_LAST_LINES:])

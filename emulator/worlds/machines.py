@@ -40,6 +40,11 @@ class Machines:
         """What there is to say of a site's machine besides its kind, as plain JSON."""
         return machine_of(site).told(self._ground.cache, site)
 
+    def ended(self, service: str) -> bool:
+        """Whether a service has ended on a machine that still runs."""
+        placed = self._placed(service)
+        return machine_under(placed).ended(placed)
+
     def log(self, site: str) -> str:
         """The end of what a site's PACS has said. Raises `WrongState` where it has none."""
         placed = self._archive(site)

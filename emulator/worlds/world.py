@@ -299,7 +299,9 @@ class World:
 
     def _alive(self) -> frozenset[str]:
         folders = {str(service_folder(self.folder, s.name)): s.name for s in self.record.services}
-        return frozenset(folders[folder] for folder in self._agent.alive(list(folders)))
+        alive = [folders[folder] for folder in self._agent.alive(list(folders))]
+        machines = self.machines
+        return frozenset(name for name in alive if not machines.ended(name))
 
     def services(self) -> dict[str, bool]:
         """Every service and whether its process runs."""

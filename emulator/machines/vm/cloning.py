@@ -55,7 +55,6 @@ class Cloner:
         placed.folder.mkdir(parents=True, exist_ok=True)
         if not (placed.folder / DISK).exists():
             disks.own(placed.folder / DISK, guest.disk.size_bytes, self._ground.cache)
-        (placed.folder / CONSOLE).unlink(missing_ok=True)
         with self._waiting(placed, site, guest, mould) as (domain, channel):
             monitor.load(domain, mould.golden.state)
             self._plug(site)
@@ -78,6 +77,7 @@ class Cloner:
 
         The channel is there before the guest wakes up: to it, nobody has ever hung up.
         """
+        (placed.folder / CONSOLE).unlink(missing_ok=True)
         domain = self._connection.createXML(xml(self._wanted(placed, site, guest, mould)), PAUSED)
         try:
             with Channel(self._hypervisor.inside(f"{SOCKETS}/{site.name}.agent")) as channel:

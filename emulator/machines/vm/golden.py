@@ -22,7 +22,7 @@ from emulator.topology.resolved import Disk
 if TYPE_CHECKING:
     from libvirt import virConnect
 
-_FORMAT = 1  # of what is kept, and of what the guest has been told before it is saved
+_FORMAT = 2  # of what is kept, and of what the guest has been told before it is saved
 _NAME = "golden"
 _BOOT_WITHIN_S = 120.0
 _START_WITHIN_S = 120.0

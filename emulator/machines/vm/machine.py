@@ -133,6 +133,14 @@ class VmMachine:
         called = ("ssh", *_SSH_OPTIONS, *files, f"root@{pacs_address(site.index)}", shlex.join(argv))
         return site.name, called
 
+    def ended(self, placed: Placed) -> bool:
+        """Its console says so: no guest is disturbed by the question, and one that is paused can't delay it."""
+        from emulator.machines.vm.cloning import CONSOLE
+        from emulator.machines.vm.golden import console
+        from emulator.machines.vm.scripts import ENDED
+
+        return ENDED in console(placed.folder / CONSOLE)
+
     def log(self, ground: Ground, placed: Placed) -> str:
         """What the guest can still say of it; where it can't, why."""
         from emulator.errors import Fell

@@ -14,6 +14,8 @@ HOLD = "/usr/lib/testbed/hold"
 PRELOAD = "/usr/lib/testbed/preload"
 """What an image has its services load before all else, so that less is left to be done by every clone."""
 SSHD = "/usr/lib/testbed/sshd"
+ENDED = "testbed: the service ended with"
+"""What the console says, and an exit code, of a service that has ended while its guest goes on."""
 _LOOKS = 300
 _LAST_LINES = 15
 
@@ -35,7 +37,8 @@ cd {FOLDER}
 {HOLD} {file}
 early=$(echo {PRELOAD}/*.so)
 [ -e "${{early%% *}}" ] || early=
-LD_PRELOAD=$early setsid sh -c 'echo $$ > pid; exec "$@"' service {called} > log 2>&1 < /dev/null &
+LD_PRELOAD=$early setsid sh -c '"$@" & echo $! > pid; wait $!; echo "{ENDED} $?" > /dev/console' \
+    service {called} > log 2>&1 < /dev/null &
 looks=0
 until [ -e {file}.wanted ]; do
     looks=$((looks + 1))
