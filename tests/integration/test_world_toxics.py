@@ -329,7 +329,7 @@ def test_toxiproxy_python_and_we_understand_the_same_server(world: World, ill: C
     assert json.loads(printed) == {
         "dicomweb": [["limit_data", "downstream", 0.25, {"bytes": 9}]],
         "dimse": [["latency", "upstream", 0.5, {"latency": 70, "jitter": 7}]],
-        **{f"hub-{port}": [on_hub] for port in ("control", "model", "update")},
+        **{f"hub-{port}": [on_hub] for port in ("control", "model", "update", "studies")},
     }
     theirs = LatencyToxic(on="dimse", stream="upstream", toxicity=0.5, latency_s=0.07, jitter_s=0.007)
     assert theirs in world.toxics(ILL)
