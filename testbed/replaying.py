@@ -1,11 +1,13 @@
 """A run made again from its record: over the world that it ran on, or over one that is brought up for it."""
 
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from emulator.faults import replaying
+from emulator.topology.fields import LONGEST_NAME
 from emulator.worlds import World
 from testbed import composition, differences
 from testbed.launching import composed, differing
@@ -83,8 +85,9 @@ def _world(recorded: Run, wan: str | None, report: Report) -> Iterator[World]:
     if present is not None and not differing(topology, present.topology) and not present.changed_links():
         yield present
         return
-    name = f"replay-{recorded.folder.name}"[-32:].lstrip("-")
+    name = f"replay-{secrets.token_hex(2)}-{recorded.folder.name}"[:LONGEST_NAME].rstrip("-")  # of this command alone
+    world = composition.bring_up(topology, name, wan, report)
     try:
-        yield composition.bring_up(topology, name, wan, report)
+        yield world
     finally:
         World.down(name)

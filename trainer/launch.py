@@ -2,7 +2,7 @@
 
 One process imports torch, once, and forks the hub and one worker a site, so that fifty workers share its
 memory. They end with it. Standard output has one JSON event a line. Exit codes: 0 done, 1 failed, 2 wrong
-config, 4 the run can't go on, 130 interrupted.
+config, 4 the run can't go on or its hub was killed, 130 interrupted.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import selectors
+import signal
 import socket
 import sys
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from emulator.errors import TestbedError
+from emulator.errors import TestbedError, WrongState
 from emulator.places import HUB_PROCESS, WORKER_PROCESS
 from emulator.topology import Topology, revive
 from emulator.worlds import enter
@@ -146,7 +147,7 @@ class _Launcher:
             if key.fileobj is self._line.connection:
                 self._hear()
             elif key.data.name == _HUB:
-                return self._reap(key.data)
+                return _hubs_code(self._reap(key.data))
             else:
                 self._mourn(key.data)
         for site in [site for site, due in self._due.items() if due <= time.monotonic()]:
@@ -236,6 +237,15 @@ class _Launcher:
         for child in list(self._children.values()):
             self._reap(child)
         self._lock.close()
+
+
+def _hubs_code(code: int) -> int:
+    """The hub's own exit code; one that was killed could not say so, and its run can be gone on with."""
+    if code >= 0:
+        return code
+    said = {"event": "error", "why": f"the hub was ended by {signal.Signals(-code).name}", "code": WrongState.exit_code}
+    print(json.dumps(said), flush=True)
+    return WrongState.exit_code
 
 
 if __name__ == "__main__":

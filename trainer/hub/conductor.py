@@ -156,6 +156,7 @@ class Conductor:
         raise AssertionError("unreachable: the last attempt raises")
 
     async def _attempt(self, book: Book, models: Models, emulated: float) -> tuple[Models, float]:
+        self._desk.lapse(self._stage.behind)
         sites = await self._gather(book)
         await self._probes.begin([site.name for site in self._config.sites if site.name in sites])
         self._tell("round-started", round=book.number, sites=len(sites))
@@ -213,7 +214,7 @@ class Conductor:
             self._playing = phase
             await self.scenario.enter(phase, book.hands.at.values(), time.monotonic())
             async with self._probes.during(phase):
-                await self._stage.play(phase, lambda lost: self._lose(book, lost))
+                await self._stage.play(phase, lambda lost: self._fall_out(book, lost))
             self._playing = None
             book.enter(phase)
 
@@ -300,6 +301,10 @@ class Conductor:
 
     def _back(self, book: Book, site: str) -> bool:
         return site in self._absent and site not in book.missing and site not in book.late
+
+    def _fall_out(self, book: Book, lost: Lost) -> None:
+        self._desk.withdraw(lost.site)
+        self._lose(book, lost)
 
     def _lose(self, book: Book, lost: Lost) -> None:
         book.missing[lost.site] = lost.why

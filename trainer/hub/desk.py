@@ -71,6 +71,14 @@ class Desk:
         self._news.set()
         self._news = asyncio.Event()
 
+    def withdraw(self, site: str) -> None:
+        """A site is out of the round: a worker that takes the place of its own has to wait for the next order."""
+        self._orders.pop(site, None)
+
+    def lapse(self, behind: frozenset[str]) -> None:
+        """A round is over: its orders lapse, but for those of sites that are `behind`."""
+        self._orders = {site: order for site, order in self._orders.items() if site in behind}
+
     def clear(self) -> None:
         """Forget what came in for an earlier round, but for what sites that are behind are bringing."""
         self.reports = {}

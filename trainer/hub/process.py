@@ -167,6 +167,7 @@ class _Hub:
             if news.event == "gone":
                 conductor.gone[news.site] = news.why
             self._note("disconnect", site=news.site, port="stage", why=news.why)
+            self._desk.withdraw(news.site)
             self._stage.forget(news.site)
             self._stage.lose(Lost(news.site, news.why))
 
