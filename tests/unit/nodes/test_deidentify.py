@@ -145,12 +145,12 @@ def worded() -> dict[int, str]:
     return found | {tag: vr for tag, vr in every.items() if vr in WORDS}
 
 
-def survivors(dataset: Dataset, planted: dict[int, str], dates: Dates = "remove") -> set[str]:
+def survivors(dataset: Dataset, planted: dict[int, str]) -> set[str]:
     """Keywords of attributes whose own mark is still somewhere in the bytes."""
     buffer = io.BytesIO()
     dataset.save_as(buffer)
     assert all(mark.encode() in buffer.getvalue() for mark in planted.values())
-    clean = deidentify(buffer.getvalue(), SECRET, dates)
+    clean = deidentify(buffer.getvalue(), SECRET)
     return {keyword_for_tag(tag) or f"{tag:08x}" for tag, mark in planted.items() if mark.encode() in clean}
 
 
@@ -203,6 +203,16 @@ def test_what_no_dictionary_knows_goes_whatever_vr_it_claims(files: list[bytes],
     dataset.save_as(buffer, implicit_vr=syntax.is_implicit_VR, little_endian=True)
     assert TEXT.encode() in buffer.getvalue()
     assert TEXT.encode() not in deidentify(buffer.getvalue(), SECRET)
+
+
+@pytest.mark.parametrize("dates", ["remove", "shift"])
+def test_births_in_another_calendar_remarks_and_what_overlays_are_called_are_not_even_there(dates: Dates) -> None:
+    made, tags = read(dated()), {0x00100033, 0x00100034, 0x00100035, 0x00400400, 0x60000022, 0x60041500}
+    for tag in tags:
+        made[tag] = DataElement(tag, dictionary_VR(tag), TEXT)
+    buffer = io.BytesIO()
+    made.save_as(buffer)
+    assert tags.isdisjoint(element.tag for element in read(deidentify(buffer.getvalue(), SECRET, dates)))
 
 
 def test_words_under_the_tag_of_a_number_go_and_numbers_under_the_vr_of_words_stay(files: list[bytes]) -> None:
