@@ -342,7 +342,7 @@ def test_a_date_that_cannot_be_moved_goes(odd: str) -> None:
         warnings.simplefilter("ignore")
         made = dated(StudyDate=odd)
         assert odd.encode() in made
-        assert odd.encode() not in deidentify(made, SECRET, "shift")
+        assert odd.encode()[-8:] not in deidentify(made, SECRET, "shift")
 
 
 @pytest.mark.parametrize(
