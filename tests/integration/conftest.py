@@ -1,11 +1,12 @@
 """Real worlds for the tests: each in a home of its own, each gone afterwards."""
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from image_builds import Build
+from image_builds import Build, finish, started
 from networks import LINKS, make_site, make_topology, quiet
 
 from emulator.images import Image
@@ -59,7 +60,14 @@ def image_home(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def build(image_home: Path) -> Build:
+def newer(image_home: Path) -> "Iterator[subprocess.Popen[str]]":
+    """The command that builds debian-13, beside all that is done with debian-12."""
+    with started("debian-13", image_home) as building:
+        yield building
+
+
+@pytest.fixture(scope="session")
+def build(image_home: Path, newer: "subprocess.Popen[str]") -> Build:
     """debian-12, built for all tests: killed in the middle, and built to its end."""
     return Build.of("debian-12", image_home)
 
@@ -70,7 +78,7 @@ def image(build: Build) -> Image:
 
 
 @pytest.fixture(scope="session")
-def images(build: Build, image_home: Path) -> Path:
-    """The folder of all images."""
-    Build.of("debian-13", image_home)
-    return image_home / "cache" / "images"
+def guest_cache(build: Build, newer: "subprocess.Popen[str]", image_home: Path) -> Path:
+    """A home's cache that has all images, and keeps what is made from them for as long as the tests run."""
+    finish(newer)
+    return image_home / "cache"

@@ -1,9 +1,11 @@
 """Images for tests: built by the command, once for all of them, with a kill -9 in the middle."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -41,31 +43,42 @@ class Build:
 
 def _built(name: str, home: Path) -> dict[str, list[str]]:
     before: list[str] = []
-    process = _started(name, home)
-    assert process.stderr is not None
-    for line in process.stderr:
-        before.append(line)
-        if "guest.yml" in line:
-            break
-    workshop = psutil.Process(process.pid).children(recursive=True)
-    process.kill()
-    process.communicate()
+    with started(name, home) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            before.append(line)
+            if "guest.yml" in line:
+                break
+        workshop = psutil.Process(process.pid).children(recursive=True)
     _, alive = psutil.wait_procs(workshop, timeout=10)
     listed = subprocess.run(
         [*_BUILD, "ls", "--json"], capture_output=True, text=True, check=True, env=_surroundings(home)
     )
-    counted = [entry["name"] for entry in json.loads(listed.stdout)["images"] if entry["current"]]
-    again = _started(name, home)
-    _, told = again.communicate(timeout=540)
-    assert again.returncode == 0, told
+    found = json.loads(listed.stdout)["images"]
+    counted = [entry["name"] for entry in found if entry["name"] == name and entry["current"]]
+    with started(name, home) as again:
+        told = finish(again)
     return {"before": before, "after": told.splitlines(), "strays": [str(one) for one in alive], "counted": counted}
 
 
-def _started(name: str, home: Path) -> "subprocess.Popen[str]":
+@contextlib.contextmanager
+def started(name: str, home: Path) -> "Iterator[subprocess.Popen[str]]":
+    """A command that builds an image; killed at the end of the block, if it still runs."""
     words = [*_BUILD, "build", name]
-    return subprocess.Popen(
+    with subprocess.Popen(
         words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=_surroundings(home)
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def finish(building: "subprocess.Popen[str]") -> str:
+    """What a build has told when it has ended well."""
+    _, told = building.communicate(timeout=540)
+    assert building.returncode == 0, told
+    return told
 
 
 def _surroundings(home: Path) -> dict[str, str]:

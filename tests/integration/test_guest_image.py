@@ -161,15 +161,17 @@ def test_root_comes_in_by_the_key_that_was_given_and_by_no_other(guest: Guest, t
     assert "Permission denied" in login("other").stderr
 
 
-def test_its_orthanc_runs_on_the_configuration_that_namespaces_have(guest: Guest) -> None:
+def test_its_orthanc_runs_on_the_configuration_of_namespaces_and_with_what_is_loaded_first(guest: Guest) -> None:
     habits = OrthancHabits()
     settings = orthanc_settings.render(orthanc_settings.filling("/run/storage", ORTHANC, habits, Installed()))
     open_to_all = json.dumps({**json.loads(settings), "RemoteAccessAllowed": True})
     with guest.channel() as channel:
         assert channel.ask(_identity()) == (0, "")
-        start = f"cat > /run/orthanc.json <<'END'\n{open_to_all}\nEND\nOrthanc /run/orthanc.json >/run/log 2>&1 &"
+        assert channel.ask(f"cat > /run/orthanc.json <<'END'\n{open_to_all}\nEND\n") == (0, "")
+        start = "LD_PRELOAD=$(echo /usr/lib/testbed/preload/*.so) Orthanc /run/orthanc.json >/run/log 2>&1 &"
         assert channel.ask(start) == (0, "")
         system = _first_answer(f"http://127.0.0.1:{guest.ports[ORTHANC]}/system")
+        assert channel.ask("grep -q preload/orthanc.so /proc/$(pidof Orthanc)/maps") == (0, "")
         assert "dicom-web" in httpx.get(f"http://127.0.0.1:{guest.ports[ORTHANC]}/plugins", timeout=30).json()
         assert system["Version"] == channel.ask("dpkg-query -W -f '${Version}' orthanc")[1].partition("+")[0]
 
