@@ -17,7 +17,7 @@ from door import TOPOLOGY, Door
 
 from emulator import events
 from emulator.errors import Fell
-from emulator.places import CONTROL_PORT, DICOMWEB_PORT, HUB_ADDRESS, pacs_address
+from emulator.places import CONTROL_PORT, DICOMWEB_PORT, HUB_ADDRESS, HUB_PROCESS, WORKER_PROCESS, pacs_address
 from emulator.toxics import PROGRAM
 from emulator.waiting import wait_until
 from emulator.worlds import World
@@ -393,6 +393,68 @@ def test_a_hub_that_is_killed_goes_on_by_resume_and_is_not_killed_again(
     assert [(fault["fault"], fault["round"]) for fault in resumed["faults"]] == [("hub-killed", 2)]
     calm = _json(door, "train", "--rounds", "2")
     assert calm["model_sha256"] == resumed["model_sha256"]
+
+
+OF_PROCESSES = """
+name: processes
+faults:
+  - {at: round 1 pull, on: far, fault: worker-out-of-memory, for: 300ms}
+  - {at: round 10 update, on: hub, fault: hub-disk-full, for: 60s}
+"""
+
+
+STATE = """
+here=$(readlink /proc/self/ns/net)
+for process in /proc/[0-9]*; do
+  [ "$(readlink $process/ns/net)" = "$here" ] && [ "$(cat $process/comm)" = "$0" ] && grep ^State $process/status
+done
+true
+"""
+
+
+def _stands_still(world: World, place: str, name: str) -> bool:
+    """Whether the trainer's process there is stopped by a signal."""
+    _, printed = world.output(place, ["sh", "-c", STATE, name])
+    assert printed.startswith("State:"), f"no {name} at {place}: {printed}"
+    return "stopped" in printed
+
+
+def test_workers_and_hub_can_be_stopped_slowed_and_run_out_of_memory_and_disk(
+    door: Door, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "s.yaml").write_text(OF_PROCESSES)
+    training = door.start("train", "--scenario", str(tmp_path / "s.yaml"), "--rounds", "10")
+    assert training.stderr is not None
+    for line in training.stderr:
+        if "round 1 of 10" in line:
+            break
+    for fault, on, place, name in (
+        ("worker-stopped", "near", "near/worker", WORKER_PROCESS),
+        ("hub-stopped", "hub", "hub", HUB_PROCESS),
+    ):
+        begun = world.faults().begin(fault, [on], {}, 60.0)
+        assert _stands_still(world, place, name)
+        world.faults().end([begun])
+        assert not _stands_still(world, place, name)
+    begun = world.faults().begin("worker-slow", ["near"], {"share": "50%"}, 60.0)
+    states: set[bool] = set()
+    deadline = time.monotonic() + 20
+    while len(states) < 2 and time.monotonic() < deadline:
+        states.add(_stands_still(world, "near/worker", WORKER_PROCESS))
+    world.faults().end([begun])
+    assert states == {True, False}
+    assert not _stands_still(world, "near/worker", WORKER_PROCESS)
+    _, said = training.communicate(timeout=170)
+    assert training.returncode == 1, said
+    assert "the hub can't go on: " in said, said
+    found = re.search(r"--resume (\S+)", said)
+    assert found
+    resumed = _json(door, "train", "--resume", found[1])
+    assert resumed["state"] == "done"
+    first, *later = resumed["rounds"]
+    assert "memory" in first["missing"]["far"].lower(), first
+    assert later[-1]["participants"] == ["far", "near"]
+    assert not world.faults().on()
 
 
 def test_what_is_wrong_is_said_and_nothing_is_changed(door: Door, world: World) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -98,8 +99,16 @@ def _listen(address: str, port: int) -> socket.socket:
 
 def run(config: LaunchConfig, topology: Topology, sockets: Sockets, line: Line) -> NoReturn:
     """Be the hub until the training ends, and end this process with its exit code."""
-    anyio.run(_Hub(config, topology, sockets, line).main)
+    try:
+        anyio.run(_Hub(config, topology, sockets, line).main)
+    except* (OSError, sqlite3.Error) as failed:  # its log may be on the disk that is full: whoever follows is told
+        say("error", why=f"the hub can't go on: {_first(failed)}")
+        raise
     raise AssertionError("unreachable: the hub ends its process")
+
+
+def _first(failed: BaseException) -> BaseException:
+    return _first(failed.exceptions[0]) if isinstance(failed, BaseExceptionGroup) else failed
 
 
 class _Hub:
