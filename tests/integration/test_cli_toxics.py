@@ -102,7 +102,7 @@ def test_without_toxiproxy_up_says_how_to_get_it_before_it_makes_anything(tmp_pa
     refused = without("up", str(topology), code=3)
     assert f"{PROGRAM}, which toxics need, is not on the PATH: ./dev install --tests" in refused.stderr
     assert not list((tmp_path / "home").glob("worlds/*"))
-    assert not list((tmp_path / "home").glob("cache/*"))
+    assert not list((tmp_path / "home").glob("cache/cohorts/*"))
     told = _json(without, "doctor")
     (check,) = [check for check in told["checks"] if check["name"] == PROGRAM]
     assert (check["ok"], check["needed"]) == (False, False)
@@ -120,4 +120,4 @@ def test_a_toxic_on_a_port_that_the_pacs_has_not_is_refused_before_anything_is_m
     refused = Door(tmp_path / "home", topology)("up", str(topology), code=2)
     assert "site 'a': a toxic on 'dimse', but its PACS 'deaf' has dimse: false" in refused.stderr
     assert not list((tmp_path / "home").glob("worlds/*"))
-    assert not list((tmp_path / "home").glob("cache/*"))
+    assert not list((tmp_path / "home").glob("cache/cohorts/*"))
