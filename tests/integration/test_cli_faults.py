@@ -17,7 +17,7 @@ from door import TOPOLOGY, Door
 
 from emulator import events
 from emulator.errors import Fell
-from emulator.places import CONTROL_PORT, DICOMWEB_PORT, HUB_ADDRESS, HUB_PROCESS, WORKER_PROCESS, pacs_address
+from emulator.places import DICOMWEB_PORT, HUB_ADDRESS, HUB_PROCESS, PROBE_PORTS, WORKER_PROCESS, pacs_address
 from emulator.toxics import PROGRAM
 from emulator.waiting import wait_until
 from emulator.worlds import World
@@ -309,10 +309,10 @@ socketserver.ThreadingTCPServer(("", {port}), Echo).serve_forever()
 
 def test_a_connection_that_is_silent_too_long_is_dead_and_a_new_one_is_not(door: Door, world: World) -> None:
     nothing = {"stdin": -3, "stdout": -3, "stderr": -3}  # subprocess.DEVNULL
-    hub = world.run("hub", ["python3", "-c", HUB.format(port=CONTROL_PORT)], **nothing)  # type: ignore[arg-type]  # each a stream
+    hub = world.run("hub", ["python3", "-c", HUB.format(port=PROBE_PORTS[0])], **nothing)  # type: ignore[arg-type]  # each a stream
     try:
         _soon(lambda: _connects(world), "a hub that echoes")
-        with world.connect("near/worker", HUB_ADDRESS, CONTROL_PORT) as old:
+        with world.connect("near/worker", HUB_ADDRESS, PROBE_PORTS[0]) as old:
             old.settimeout(3)
             assert _echo(old)
             door("fault", "idle-timeout", "--on", "near", "--for", "60s", "--set", "after=1s")
@@ -320,7 +320,7 @@ def test_a_connection_that_is_silent_too_long_is_dead_and_a_new_one_is_not(door:
             time.sleep(1.5)
             with pytest.raises(TimeoutError):
                 _echo(old)
-        with world.connect("near/worker", HUB_ADDRESS, CONTROL_PORT) as new:
+        with world.connect("near/worker", HUB_ADDRESS, PROBE_PORTS[0]) as new:
             new.settimeout(3)
             assert _echo(new)
     finally:
@@ -330,7 +330,7 @@ def test_a_connection_that_is_silent_too_long_is_dead_and_a_new_one_is_not(door:
 
 def _connects(world: World) -> bool:
     try:
-        world.connect("near/worker", HUB_ADDRESS, CONTROL_PORT).close()
+        world.connect("near/worker", HUB_ADDRESS, PROBE_PORTS[0]).close()
     except Fell:
         return False
     return True
