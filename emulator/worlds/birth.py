@@ -38,10 +38,14 @@ class Begun:
     def agent(self) -> Agent:
         return Agent(self.folder)
 
-    def moved(self, folder: Path) -> "Begun":
-        """The same with another folder, which is not there yet, and its name."""
+    def moved(self, folder: Path) -> "Begun | None":
+        """It in a world's folder, which is not there yet; None, and gone, where that is on another file system."""
         folder.parent.mkdir(parents=True, exist_ok=True)
-        self.folder.rename(folder)
+        try:
+            self.folder.rename(folder)
+        except OSError:
+            self.undo()
+            return None
         moved = replace(self, folder=folder)
         moved.agent.set_name(folder.name)
         return moved

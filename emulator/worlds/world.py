@@ -173,7 +173,7 @@ class World:
         try:
             begun = early.take() if early else None
             if begun:
-                begun = _moved(begun, folder)
+                begun = begun.moved(folder)
             if begun is None:
                 folder.mkdir(parents=True, mode=0o700)
             keep_names(folder, topology)
@@ -431,16 +431,6 @@ class World:
             existed = folder.exists()
             _clear(folder)
             return existed
-
-
-def _moved(begun: birth.Begun, folder: Path) -> birth.Begun | None:
-    """It in the world's folder; None where that is on another file system: it is gone then, and begins anew."""
-    try:
-        return begun.moved(folder)
-    except OSError:
-        begun.undo()
-        birth.erase(folder)
-        return None
 
 
 def _turn_toxics(folder: Path, agent: Agent, sites: Sequence[Site], progress: Progress) -> None:

@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -141,11 +142,14 @@ def unpack(parcel: Path, home: Path) -> tuple[str, str]:
 
 @contextmanager
 def _reading(parcel: Path) -> Iterator[tarfile.TarFile]:
-    """Whatever the file turns out to be meanwhile becomes `ParcelDamaged`."""
+    """Whatever the file turns out to be meanwhile becomes `ParcelDamaged`. tarfile asks for no checksum: gzip does."""
     try:
+        with gzip.open(parcel) as whole:
+            while whole.read(_CHUNK):
+                pass
         with tarfile.open(parcel, mode="r|gz") as tar:
             yield tar
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise _damaged(parcel, str(error) or type(error).__name__) from error
 
 

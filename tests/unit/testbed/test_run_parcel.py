@@ -1,15 +1,17 @@
 """A run as one file: it comes out as it went in, or not at all."""
 
+import contextlib
 import gzip
 import json
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from face_networks import Recorded
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from testbed.cli import commands
@@ -68,6 +70,8 @@ def test_a_file_that_was_cut_or_changed_anywhere_imports_nothing(parcel: Path, h
         damaged = whole[:place]
     else:
         damaged = whole[:place] + bytes([whole[place] ^ data.draw(st.integers(1, 255))]) + whole[place + 1 :]
+    with contextlib.suppress(OSError, EOFError, zlib.error):
+        assume(gzip.decompress(damaged) != gzip.decompress(whole))  # a repetition may be told by another distance
     other = home / "damaged.tar.gz"
     other.write_bytes(damaged)
     shutil.rmtree(home / "elsewhere", ignore_errors=True)
