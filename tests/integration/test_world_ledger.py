@@ -79,9 +79,10 @@ def test_the_parts_add_up_to_the_interfaces_total(network: World) -> None:
         counted = sum(getattr(count, f"{way}_bytes") for count in since.values())
         assert frames == total[way]["packets"] - first_total[way]["packets"]
         assert counted + 14 * frames == total[way]["bytes"] - first_total[way]["bytes"]
-    assert parts["update"].tx_bytes > 2_500_000
-    assert parts["model"].rx_bytes > 2_500_000
-    assert parts["pull"].rx_bytes > 2_500_000
+    # What iperf3 has written and not sent when its test ends is dropped: of 3 MiB a busy machine sent 1.7 MB.
+    assert parts["update"].tx_bytes > 1_000_000
+    assert parts["model"].rx_bytes > 1_000_000
+    assert parts["pull"].rx_bytes > 1_000_000
 
 
 def test_a_capture_by_tshark_agrees_to_the_byte(network: World, tmp_path: Path) -> None:
