@@ -19,7 +19,9 @@ class Running:
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self._process = process
         self._log = log
-        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120)
+        # A connection for each call: Orthanc closes one that idles for half a second, also just as a study is sent.
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, limits=fresh)
 
     def wait(self, within_s: float) -> None:
         """Wait until it answers; raises CannotHere with the end of its log."""
