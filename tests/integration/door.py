@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,3 +47,19 @@ class Door:
     def start(self, *words: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
         return subprocess.Popen(self.argv(*words), env=self.env, stdout=pipe, stderr=pipe, text=True)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Door]:
+    """A home in which the world `two` is up; the home of this process, too."""
+    (folder / "two.yaml").write_text(TOPOLOGY)
+    door = Door(folder / "home", folder / "two.yaml")
+    before = os.environ.get("TESTBED_HOME")
+    os.environ["TESTBED_HOME"] = str(door.home)
+    try:
+        door("up", str(door.topology))
+        yield door
+    finally:
+        door("down", "--all")
+        os.environ.pop("TESTBED_HOME")
+        os.environ.update({"TESTBED_HOME": before} if before else {})

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from door import TOPOLOGY, Door
+from door import Door, opened
 
 from emulator import events
 from emulator.errors import Fell
@@ -30,19 +30,8 @@ SHORT = "2s"
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    """A home in which the world `two` is up."""
-    folder = tmp_path_factory.mktemp("cli")
-    (folder / "two.yaml").write_text(TOPOLOGY)
-    closed = Door(folder / "home", folder / "two.yaml")
-    before = os.environ.get("TESTBED_HOME")
-    os.environ["TESTBED_HOME"] = str(closed.home)
-    try:
-        closed("up", str(closed.topology))
-        yield closed
-    finally:
-        closed("down", "--all")
-        os.environ.pop("TESTBED_HOME")
-        os.environ.update({"TESTBED_HOME": before} if before else {})
+    with opened(tmp_path_factory.mktemp("cli")) as door:
+        yield door
 
 
 @pytest.fixture

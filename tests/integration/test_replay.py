@@ -1,13 +1,12 @@
 """A run with a failure in it, made again: strictly, freely, under another setting, and elsewhere."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from door import TOPOLOGY, Door
+from door import Door, opened
 
 from emulator.topology.resolved import Change
 from emulator.worlds import World
@@ -32,19 +31,8 @@ faults:
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    """A home in which the world `two` is up; the home of this process, too."""
-    folder = tmp_path_factory.mktemp("replay")
-    (folder / "two.yaml").write_text(TOPOLOGY)
-    opened = Door(folder / "home", folder / "two.yaml")
-    before = os.environ.get("TESTBED_HOME")
-    os.environ["TESTBED_HOME"] = str(opened.home)
-    try:
-        opened("up", str(opened.topology))
-        yield opened
-    finally:
-        opened("down", "--all")
-        os.environ.pop("TESTBED_HOME")
-        os.environ.update({"TESTBED_HOME": before} if before else {})
+    with opened(tmp_path_factory.mktemp("replay")) as door:
+        yield door
 
 
 @pytest.fixture(scope="module")
