@@ -27,7 +27,7 @@ SOCKET = "run/libvirt/libvirt-sock"
 SOCKETS = "/run/vm"
 """Where guests' own sockets are, as the world sees it."""
 EMULATOR = "qemu-system-x86_64"
-ADVICE = "apt-get install qemu-system-x86 libvirt-daemon-system libvirt-clients, and ./dev install for libvirt-python"
+ADVICE = "./dev install --tests brings QEMU, libvirt and its bindings for Python"
 _START = Path(__file__).parents[2] / "inside" / "hypervisor.py"
 _START_WITHIN_S = 20.0
 _PAUSE_S = 0.02
